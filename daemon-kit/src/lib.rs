@@ -1,0 +1,8 @@
+//! Runtime of a small daemon. Knows no domain word: two daemons must need a thing before it comes here.
+//!
+//! - [`yaml`]: YAML as a tree in which every node knows its place, within a budget.
+//! - [`diagnostic`]: what is wrong, where, and what would be right; for people, scripts and pull requests.
+
+pub mod diagnostic;
+pub mod source;
+pub mod yaml;

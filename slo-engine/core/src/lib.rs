@@ -1,0 +1,22 @@
+//! What an SLO is and which rules follow from it.
+//!
+//! Everything here is a pure function of its arguments: no I/O, no clock, no async (the manifest is the proof).
+//!
+//! ```text
+//! Slo + Catalogue ──> profile::sloth ─┐
+//!                 └─> profile::lean  ─┴─> Vec<RuleGroup>   (written out by the daemon crate)
+//! Slo ──> check ──> Vec<Finding>      (the daemon crate turns a Field into file:line:column)
+//! ```
+
+pub mod duration;
+pub mod finding;
+pub mod profile;
+pub mod rule;
+pub mod slo;
+pub mod window;
+
+pub use duration::PromDuration;
+pub use finding::{Field, Finding, Severity, Tier};
+pub use rule::{Rule, RuleGroup, RuleKind};
+pub use slo::{AlertMeta, NoData, OwnKeys, Query, Sli, Slo, SpecKind};
+pub use window::{AlertWindow, Catalogue, PeriodWindows, WindowPair};

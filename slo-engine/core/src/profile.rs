@@ -1,0 +1,4 @@
+//! The two ways of turning an SLO into rules.
+
+pub mod lean;
+pub mod sloth;

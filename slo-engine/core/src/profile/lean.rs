@@ -1,0 +1,1 @@
+//! Profile `lean`: the same names, counted events.

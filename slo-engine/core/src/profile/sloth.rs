@@ -1,0 +1,1 @@
+//! Profile `sloth`: rules equal to those of Sloth v0.16.0.

@@ -1,0 +1,2 @@
+//! slo-engine.
+fn main() {}
