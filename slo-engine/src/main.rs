@@ -1,2 +1,7 @@
-//! slo-engine.
-fn main() {}
+//! Turns SLO specs into Prometheus rules. See `slo-engine --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slo_engine::app::main()
+}

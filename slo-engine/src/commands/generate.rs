@@ -1,0 +1,23 @@
+//! `slo-engine generate`.
+
+use std::process::ExitCode;
+
+use crate::app::Io;
+use crate::cli::InputArgs;
+
+/// Flags of `generate`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Args {
+    /// Where specs come from.
+    #[command(flatten)]
+    pub input: InputArgs,
+}
+
+/// Runs it.
+///
+/// # Errors
+/// Not written yet.
+pub fn run(args: &Args, _io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
+    args.input.check()?;
+    anyhow::bail!("`generate` is not written yet")
+}
