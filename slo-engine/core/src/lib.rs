@@ -10,6 +10,7 @@
 
 pub mod duration;
 pub mod finding;
+pub mod number;
 pub mod profile;
 pub mod rule;
 pub mod slo;
@@ -19,4 +20,4 @@ pub use duration::PromDuration;
 pub use finding::{Field, Finding, Severity, Tier};
 pub use rule::{Rule, RuleGroup, RuleKind};
 pub use slo::{AlertMeta, NoData, OwnKeys, Query, Sli, Slo, SpecKind};
-pub use window::{AlertWindow, Catalogue, PeriodWindows, WindowPair};
+pub use window::{AlertWindow, Catalogue, PeriodError, PeriodWindows, WindowError, WindowPair};
