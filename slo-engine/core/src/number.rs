@@ -19,11 +19,9 @@ pub fn general(value: f64) -> String {
     if let Some(word) = not_finite(value) {
         return word.to_owned();
     }
-    let scientific = format!("{value:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let (mantissa, exponent) = shortest(value);
     if (-4..6).contains(&exponent) {
-        return format!("{value}");
+        return positional(&mantissa, exponent);
     }
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
@@ -32,13 +30,43 @@ pub fn general(value: f64) -> String {
 /// `strconv.FormatFloat(value, 'f', -1, 64)` of Go: shortest digits, never an exponent.
 #[must_use]
 pub fn plain(value: f64) -> String {
-    not_finite(value).map_or_else(|| format!("{value}"), str::to_owned)
+    if let Some(word) = not_finite(value) {
+        return word.to_owned();
+    }
+    let (mantissa, exponent) = shortest(value);
+    positional(&mantissa, exponent)
 }
 
 /// `%f` of Go: six decimals.
 #[must_use]
 pub fn fixed(value: f64) -> String {
     not_finite(value).map_or_else(|| format!("{value:.6}"), str::to_owned)
+}
+
+/// Shortest mantissa (`1.25`, `-3`) and exponent. Where two shortest forms are equally near, Go takes the even one and
+/// Rust the upper: rounding the exact value to as many digits settles it as Go does.
+fn shortest(value: f64) -> (String, i32) {
+    let upper = format!("{value:e}");
+    let digits = upper.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit).count();
+    let even = format!("{value:.*e}", digits.saturating_sub(1));
+    let chosen = if even.parse() == Ok(value) { even } else { upper };
+    let (mantissa, exponent) = chosen.split_once('e').unwrap_or((&chosen, "0"));
+    (mantissa.to_owned(), exponent.parse().unwrap_or(0))
+}
+
+/// A mantissa with its exponent, written without one.
+fn positional(mantissa: &str, exponent: i32) -> String {
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let places = exponent.unsigned_abs() as usize;
+    if exponent < 0 {
+        let zeros = "0".repeat(places - 1);
+        return format!("{sign}0.{zeros}{whole}{fraction}");
+    }
+    let zeros = "0".repeat(places.saturating_sub(fraction.len()));
+    let (before, after) = fraction.split_at(places.min(fraction.len()));
+    let point = if after.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{before}{zeros}{point}{after}")
 }
 
 fn not_finite(value: f64) -> Option<&'static str> {

@@ -145,15 +145,6 @@ mod tests {
         assert_eq!(scaled.page.quick.factor(scaled.period), entry.page.quick.factor(entry.period));
     }
 
-    #[test]
-    fn usual_periods_print_the_same_factors() {
-        for days in [7, 14, 21, 31, 56, 60, 84, 90, 91, 180, 365] {
-            let entry = Catalogue::built_in().for_period(PromDuration::from_days(days), true).unwrap();
-            let factors = entry.pairs().map(|(_, pair)| pair.factor(entry.period));
-            assert_eq!(factors, [14.4, 6.0, 3.0, 1.0], "{days}");
-        }
-    }
-
     proptest! {
         #[test]
         fn scaled_windows_are_sound(seconds in 288_u64..=400 * 86_400) {
