@@ -152,8 +152,17 @@ mod tests {
     #[test]
     fn prints_what_prometheus_prints() {
         for (given, printed) in [
-            ("28d", "4w"), ("7d", "1w"), ("30d", "30d"), ("365d", "1y"), ("90m", "1h30m"), ("24h", "1d"),
-            ("5m29s999ms", "5m29s999ms"), ("0", "0s"), ("0s", "0s"), ("8d", "8d"), ("372d", "372d"),
+            ("28d", "4w"),
+            ("7d", "1w"),
+            ("30d", "30d"),
+            ("365d", "1y"),
+            ("90m", "1h30m"),
+            ("24h", "1d"),
+            ("5m29s999ms", "5m29s999ms"),
+            ("0", "0s"),
+            ("0s", "0s"),
+            ("8d", "8d"),
+            ("372d", "372d"),
         ] {
             assert_eq!(PromDuration::parse(given).unwrap().to_string(), printed, "{given}");
         }

@@ -12,6 +12,7 @@ pub mod duration;
 pub mod finding;
 pub mod number;
 pub mod profile;
+pub mod promql;
 pub mod rule;
 pub mod slo;
 pub mod window;

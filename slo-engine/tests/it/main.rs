@@ -1,1 +1,4 @@
 //! Integration tests.
+
+mod lean_promtool;
+mod lean_support;

@@ -1,0 +1,44 @@
+//! Windows longer than the base: differences of two look-ups of the running count.
+
+use super::{BORN, HELD, Plan, TALLY, WINDOW, ratio_record, record};
+use crate::PromDuration;
+use crate::rule::Rule;
+
+/// Longer windows than this get one more rung: a hole is then less likely to be the latest.
+const LONG: PromDuration = PromDuration::from_secs(6 * 3600);
+const RUNG: u64 = 30 * 60 * 1000;
+/// A window that saw more than this share of itself reached behind its start: it is not that window.
+const TOO_MUCH: f64 = 1.1;
+
+/// Events and ratio of one window.
+pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
+    let count = plan.series(TALLY, "");
+    let seconds = window.as_secs_f64();
+    let rung = if window > LONG {
+        format!("or {count} offset {} ", PromDuration::from_millis(window.as_millis() + RUNG))
+    } else {
+        String::new()
+    };
+    // The past of a count younger than the window is zero; the last one before a hole is the past of the whole hole.
+    let events = format!(
+        "clamp_min({count} - (({count} offset {window} {rung}or {held}) and on(sloth_id) ({born} <= time() - {seconds}) or 0 * {count}), 0)",
+        held = plan.series(HELD, ""),
+        born = plan.series(BORN, ""),
+    );
+    let mut labels = plan.id_label();
+    labels.insert("sloth_window".to_owned(), window.to_string());
+    let of = |event: &str| plan.series(WINDOW, &format!("sloth_window=\"{window}\",sloth_event=\"{event}\""));
+    // The period's ratio is shown from the first day; its share observed stands beside it.
+    let least = if window == plan.windows.period { 0.0 } else { plan.options.min_coverage * seconds };
+    let ratio = format!(
+        "{} / ignoring(sloth_event) ({} > 0) and ignoring(sloth_event) ({} >= {least} <= {})",
+        of("error"),
+        of("total"),
+        of("covered"),
+        (seconds * TOO_MUCH).ceil(),
+    );
+    vec![
+        record(WINDOW.to_owned(), events, labels),
+        record(ratio_record(window), ratio, plan.window_labels(window)),
+    ]
+}
