@@ -18,7 +18,7 @@ pub(crate) fn secs(s: u64) -> PromDuration {
 
 /// Sloth's windows of 30 days.
 pub(crate) fn month() -> PeriodWindows {
-    let window = |percent, short, long| AlertWindow {
+    let window = |percent, short: u64, long: u64| AlertWindow {
         error_budget_percent: percent,
         short: secs(short * 60),
         long: secs(long * 3600),
