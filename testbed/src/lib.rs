@@ -1,1 +1,25 @@
-//! stub
+//! Starts the real servers and the load, for the demo, the tests and the benches. Never shipped.
+//!
+//! ```text
+//! Shop (traffic simulator) <── scrapes ── Prometheus ── alerts ──> Alertmanager ── webhook ──> Receiver
+//! ```
+//!
+//! Every server listens on a free port of the loopback interface, keeps its files in a temporary directory of its own,
+//! is waited for by a condition with a deadline, and is stopped by its process id when its value is dropped.
+//!
+//! Binaries come from `PROMETHEUS`, `ALERTMANAGER`, `PROMTOOL` and `AMTOOL` when set, else from `PATH`.
+
+pub mod alertmanager;
+pub mod files;
+pub mod http;
+pub mod process;
+pub mod programs;
+pub mod prometheus;
+pub mod receiver;
+pub mod shop;
+pub mod wait;
+
+pub use alertmanager::Alertmanager;
+pub use prometheus::{Prometheus, Sample, Target};
+pub use receiver::{Notification, Receiver};
+pub use shop::Shop;
