@@ -2,7 +2,10 @@
 //!
 //! - [`yaml`]: YAML as a tree in which every node knows its place, within a budget.
 //! - [`diagnostic`]: what is wrong, where, and what would be right; for people, scripts and pull requests.
+//! - `prom` (feature `prom`): client of the Prometheus HTTP API.
 
 pub mod diagnostic;
+#[cfg(feature = "prom")]
+pub mod prom;
 pub mod source;
 pub mod yaml;
