@@ -15,6 +15,7 @@ pub mod profile;
 pub mod promql;
 pub mod rule;
 pub mod slo;
+pub mod template;
 pub mod window;
 
 pub use duration::PromDuration;
