@@ -6,7 +6,9 @@
 //!
 //! [`app::run`] is the whole program as a function of its arguments and streams: `main` and the tests call the same.
 
+pub mod adapters;
 pub mod app;
 pub mod cli;
 pub mod commands;
 pub mod input;
+pub mod output;
