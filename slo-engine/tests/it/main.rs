@@ -2,3 +2,4 @@
 
 mod lean_promtool;
 mod lean_support;
+mod output;
