@@ -16,8 +16,8 @@
 mod classify;
 mod render;
 
-pub use classify::{Additive, Classification, CountClass, Unit, classify};
-pub use render::{base_count, wrap};
+pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero, classify};
+pub use render::{base_count, drop_idle_filter, stretched, wrap};
 
 /// The window that a template is rendered with before it is parsed: no query contains it by chance.
 pub const SENTINEL: crate::PromDuration = crate::PromDuration::from_secs(817);

@@ -8,8 +8,8 @@ use std::process::Command;
 use serde_json::{Value, json};
 use slo_engine_core::profile::lean::{LeanOptions, rules};
 use slo_engine_core::{
-    AlertMeta, AlertWindow, Finding, OwnKeys, PeriodWindows, PromDuration, Query, RuleGroup, RuleKind, Sli, Slo,
-    SpecKind, WindowPair,
+    AlertMeta, AlertWindow, Finding, OwnKeys, PeriodWindows, PromDuration, Query, RuleGroup, RuleKind, Sli,
+    Slo, SpecKind, WindowPair,
 };
 
 pub(crate) fn secs(s: u64) -> PromDuration {
@@ -51,6 +51,39 @@ pub(crate) fn shop() -> Slo {
         spec: SpecKind::PrometheusV1,
         own: OwnKeys::default(),
     }
+}
+
+/// A copy under another name.
+pub(crate) fn named(slo: &Slo, name: &str) -> Slo {
+    Slo { id: format!("{}-{name}", slo.service), name: name.to_owned(), ..slo.clone() }
+}
+
+/// Every way an SLI is counted.
+pub(crate) fn kinds() -> Vec<Slo> {
+    let query = |text: &str| Query(text.to_owned());
+    let bad = "sum(rate(bad_total[{{.window}}]))";
+    let good = "sum(rate(good_total[{{.window}}]))";
+    let all = "sum(rate(all_total[{{.window}}]))";
+    let ratio = format!("{bad} / {all}");
+    let kinds = [
+        ("additive", events(bad, all), None),
+        ("good", Sli::GoodTotal { good: query(good), total: query(all) }, None),
+        ("direct", events(&format!("clamp_min({bad}, 0)"), all), None),
+        (
+            "direct-good",
+            Sli::GoodTotal { good: query(&format!("clamp_min({good}, 0)")), total: query(all) },
+            None,
+        ),
+        ("raw", Sli::Raw { error_ratio: query(&ratio) }, None),
+        ("weighted", Sli::Raw { error_ratio: query(&ratio) }, Some(query(all))),
+    ];
+    kinds
+        .into_iter()
+        .map(|(name, sli, weight_query)| {
+            let own = OwnKeys { weight_query, ..OwnKeys::default() };
+            named(&Slo { sli, own, ..shop() }, name)
+        })
+        .collect()
 }
 
 pub(crate) fn lean(slo: &Slo) -> (Vec<RuleGroup>, Vec<Finding>) {
@@ -98,7 +131,11 @@ pub(crate) fn check(groups: &[RuleGroup]) {
     let path = dir.path().join("rules.yml");
     write(&path, &rule_file(groups));
     for tool in promtools() {
-        let out = Command::new(&tool).args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(&path).output().unwrap();
+        let out = Command::new(&tool)
+            .args(["check", "rules", "--lint=all", "--lint-fatal"])
+            .arg(&path)
+            .output()
+            .unwrap();
         assert!(
             out.status.success(),
             "{tool}: {}{}",
@@ -120,7 +157,12 @@ pub(crate) type Series = (String, String);
 pub(crate) type Answer = BTreeMap<String, f64>;
 
 /// Runs the rules over the series with the real promtool and reads expressions at moments (seconds).
-pub(crate) fn ask(tool: &str, groups: &[RuleGroup], series: &[Series], questions: &[(u64, String)]) -> Vec<Answer> {
+pub(crate) fn ask(
+    tool: &str,
+    groups: &[RuleGroup],
+    series: &[Series],
+    questions: &[(u64, String)],
+) -> Vec<Answer> {
     ask_every(tool, groups, series, questions, 30)
 }
 
@@ -134,7 +176,8 @@ pub(crate) fn ask_every(
 ) -> Vec<Answer> {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("rules.yml"), &rule_file(groups));
-    let input: Vec<Value> = series.iter().map(|(name, values)| json!({"series": name, "values": values})).collect();
+    let input: Vec<Value> =
+        series.iter().map(|(name, values)| json!({"series": name, "values": values})).collect();
     // An answer that cannot be right makes promtool print the one it got.
     let tests: Vec<Value> = questions
         .iter()
@@ -150,7 +193,8 @@ pub(crate) fn ask_every(
         "tests": [{"interval": format!("{step}s"), "input_series": input, "promql_expr_test": tests}],
     });
     write(&dir.path().join("test.yml"), &file.to_string());
-    let out = Command::new(tool).args(["test", "rules", "test.yml"]).current_dir(dir.path()).output().unwrap();
+    let out =
+        Command::new(tool).args(["test", "rules", "test.yml"]).current_dir(dir.path()).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     let answers: Vec<Answer> = parse_answers(&text);
     assert_eq!(answers.len(), questions.len(), "{tool} said:\n{text}");

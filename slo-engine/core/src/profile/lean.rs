@@ -11,6 +11,7 @@
 
 mod alerts;
 mod base;
+mod direct;
 mod metadata;
 mod names;
 mod plan;
@@ -19,7 +20,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 
-pub use names::{BORN, HELD, INCREASE, RECOVERED, TALLY, WINDOW, ratio_record};
+pub use names::{BORN, DIRECT, HELD, INCREASE, RECOVERED, TALLY, WINDOW, ratio_record};
 pub use plan::{LeanOptions, Plan};
 
 use crate::finding::{Finding, Severity};

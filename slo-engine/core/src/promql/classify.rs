@@ -157,10 +157,7 @@ impl Walk {
             (T_MUL, None, Some(_)) => self.additive(lhs),
             (T_MUL, Some(_), None) => self.additive(rhs),
             (T_DIV, None, Some(divisor)) if divisor != 0.0 => self.additive(lhs),
-            (T_GTR, None, Some(0.0)) if !binary.return_bool() => {
-                self.additive(lhs)?;
-                Ok(true)
-            }
+            _ if is_idle_filter(binary) => self.additive(lhs),
             (T_ADD | T_SUB, None, None) => {
                 let zero_left = self.additive(lhs)? && never_absent(lhs);
                 let zero_right = self.additive(rhs)? && never_absent(rhs);
@@ -218,7 +215,9 @@ impl Walk {
                 );
             }
             name => {
-                return Err(format!("`{name}` of a window is not the sum of its values over shorter windows"));
+                return Err(format!(
+                    "`{name}` of a window is not the sum of its values over shorter windows"
+                ));
             }
         };
         match first {
@@ -283,6 +282,36 @@ fn strip_parens(mut expr: &Expr) -> &Expr {
         expr = &paren.expr;
     }
     expr
+}
+
+/// `.. > 0`: hides idle windows.
+pub(super) fn is_idle_filter(binary: &BinaryExpr) -> bool {
+    binary.op.id() == T_GTR
+        && !binary.return_bool()
+        && constant(&binary.rhs) == Some(0.0)
+        && constant(&binary.lhs).is_none()
+}
+
+/// Does a query without a result say that nothing happened? Not when it combines queries by arithmetic: the combination
+/// vanishes with any of its parts, whatever the others are.
+#[must_use]
+pub fn absence_is_zero(template: &str) -> bool {
+    promql_parser::parser::parse(&with_window(template, SENTINEL)).is_ok_and(|expr| lone(&expr))
+}
+
+fn lone(expr: &Expr) -> bool {
+    match expr {
+        Expr::Paren(paren) => lone(&paren.expr),
+        Expr::Unary(unary) => lone(&unary.expr),
+        Expr::Aggregate(aggregate) => lone(&aggregate.expr),
+        Expr::Call(call) => call.args.args.iter().all(|arg| lone(arg)),
+        Expr::Subquery(subquery) => lone(&subquery.expr),
+        Expr::Binary(binary) if constant(&binary.lhs).is_some() => lone(&binary.rhs),
+        Expr::Binary(binary) if constant(&binary.rhs).is_some() => lone(&binary.lhs),
+        Expr::Binary(binary) if binary.op.id() == T_LOR => lone(&binary.lhs) && lone(&binary.rhs),
+        Expr::Binary(binary) => never_absent(&binary.lhs) && never_absent(&binary.rhs),
+        _ => true,
+    }
 }
 
 /// The value of a constant expression.

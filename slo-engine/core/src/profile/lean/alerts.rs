@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::plan::Counting;
 use super::{Plan, WINDOW, ratio_record};
 use crate::PromDuration;
 use crate::rule::{Rule, RuleKind};
@@ -68,17 +69,21 @@ fn factor(plan: &Plan<'_>, pair: AlertWindow) -> f64 {
 
 fn condition(plan: &Plan<'_>, pair: AlertWindow) -> String {
     let threshold = threshold(plan, pair);
+    let identity = plan.identity();
     let over = |window: PromDuration| {
         format!("    max({} > {threshold}) without (sloth_window)", plan.series(&ratio_record(window), ""))
     };
     let mut text = format!("{}\n    and\n{}", over(pair.short), over(pair.long));
-    if let Some(least) = plan.slo.own.min_events {
-        let extra: Vec<&str> = plan.slo.labels.keys().map(String::as_str).collect();
+    if let Some(least) = plan.slo.own.min_events.filter(|_| plan.counting != Counting::Direct) {
+        let labels = plan.all_labels();
+        let extra: Vec<&str> =
+            labels.keys().map(String::as_str).filter(|name| !identity.contains_key(*name)).collect();
         let comma = if extra.is_empty() { "" } else { "," };
+        let event = if plan.counts_idle() { "observed" } else { "total" };
         let total = if pair.long == plan.base {
-            plan.increase_of("total")
+            plan.increase_of(event)
         } else {
-            plan.series(WINDOW, &format!("sloth_window=\"{}\",sloth_event=\"total\"", pair.long))
+            plan.series(WINDOW, &format!("sloth_window=\"{}\",sloth_event=\"{event}\"", pair.long))
         };
         text.push_str(&format!(
             "\n    and ignoring(sloth_event,sloth_window{comma}{})\n    {total} >= {least}",

@@ -15,6 +15,8 @@ pub const BORN: &str = "slo:sli_events:born";
 pub const RECOVERED: &str = "slo:sli_events:recovered";
 /// The count before the latest hole.
 pub const HELD: &str = "slo:sli_events:held";
+/// Total of a query that is not counted, over `sloth_window`, in the query's own unit.
+pub const DIRECT: &str = "slo:sli_direct:total";
 /// Prefix of the events of one base window; the base follows, as in `slo:sli_events:increase5m`.
 pub const INCREASE: &str = "slo:sli_events:increase";
 
@@ -65,6 +67,7 @@ impl Plan<'_> {
     /// All labels that Sloth writes; the identity wins over the SLO's own labels of the same name.
     pub(super) fn all_labels(&self) -> BTreeMap<String, String> {
         let mut labels = self.slo.labels.clone();
+        labels.retain(|name, _| !matches!(name.as_str(), "sloth_window" | "sloth_event"));
         labels.extend(self.identity());
         labels
     }

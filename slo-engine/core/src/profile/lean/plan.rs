@@ -3,7 +3,7 @@
 use crate::duration::PromDuration;
 use crate::finding::{Field, Finding, Severity};
 use crate::promql::{Additive, Classification, classify};
-use crate::slo::{Sli, Slo};
+use crate::slo::{NoData, Sli, Slo};
 use crate::window::{AlertWindow, PeriodWindows};
 
 /// Settings of the profile, the same for all SLOs of a run.
@@ -63,6 +63,11 @@ pub enum Counting {
         /// Total query.
         total: Additive,
     },
+    /// A ratio with an additive weight.
+    Weighted {
+        /// Weight query.
+        weight: Additive,
+    },
     /// Not counted: each window by the user's query.
     Direct,
 }
@@ -91,6 +96,9 @@ pub struct Plan<'a> {
     /// How the base is counted.
     pub counting: Counting,
 }
+
+/// Labels that the rules need for themselves.
+const RESERVED: [&str; 5] = ["sloth_id", "sloth_service", "sloth_slo", "sloth_window", "sloth_event"];
 
 const LOOK_BACK: PromDuration = PromDuration::from_secs(300);
 
@@ -132,7 +140,30 @@ impl<'a> Plan<'a> {
                 .collect(),
         );
         let counting = counting(slo, base, findings);
+        check_labels(slo, findings);
+        if counting == Counting::Direct && slo.own.min_events.is_some() {
+            let message = "min_events is ignored: the events of this SLI are not counted".to_owned();
+            findings.push(finding(Severity::Warning, "min-events", Field::Own("min_events"), message));
+        }
         Some(Self { slo, windows, options, base, interval, slow_interval, scrape, fast, slow, counting })
+    }
+}
+
+impl Plan<'_> {
+    /// Idle base windows are counted with substituted events, so that what was observed is kept beside.
+    pub(super) fn counts_idle(&self) -> bool {
+        self.counting != Counting::Direct && self.slo.own.no_data != NoData::Ignore
+    }
+}
+
+fn check_labels(slo: &Slo, findings: &mut Vec<Finding>) {
+    for name in RESERVED.iter().filter(|name| slo.labels.contains_key(**name)) {
+        findings.push(finding(
+            Severity::Warning,
+            "reserved-label",
+            Field::Label((*name).to_owned()),
+            format!("the label {name} belongs to the rules themselves: yours is not written"),
+        ));
     }
 }
 
@@ -228,11 +259,13 @@ fn counting(slo: &Slo, base: PromDuration, findings: &mut Vec<Finding>) -> Count
             }
         }
         Sli::Raw { .. } => {
-            findings.push(not_counted(
-                Field::RatioQuery,
-                "a ready ratio holds no events; `weight_query` would tell how many".to_owned(),
-            ));
-            return Counting::Direct;
+            let Some(weight) = &slo.own.weight_query else {
+                let reason = "a ready ratio holds no events; `weight_query` would tell how many".to_owned();
+                findings.push(not_counted(Field::RatioQuery, reason));
+                return Counting::Direct;
+            };
+            return additive(&weight.0, Field::WeightQuery)
+                .map_or(Counting::Direct, |weight| Counting::Weighted { weight });
         }
     }
     findings.push(not_counted(Field::Sli, "one query is per second and the other per window".to_owned()));

@@ -1,6 +1,7 @@
 //! Windows longer than the base: differences of two look-ups of the running count.
 
-use super::{BORN, HELD, Plan, TALLY, WINDOW, ratio_record, record};
+use super::plan::Counting;
+use super::{BORN, HELD, Plan, TALLY, WINDOW, direct, ratio_record, record};
 use crate::PromDuration;
 use crate::rule::Rule;
 
@@ -12,16 +13,24 @@ const TOO_MUCH: f64 = 1.1;
 
 /// Events and ratio of one window.
 pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
+    let is_period = window == plan.windows.period;
+    let fits = window.as_millis() % plan.base.as_millis() == 0;
+    if !is_period && (plan.counting == Counting::Direct || !fits) {
+        let ratio = record(ratio_record(window), direct::ratio(plan, window), plan.window_labels(window));
+        return direct::total(plan, window).into_iter().chain([ratio]).collect();
+    }
+    // Only a whole number of base windows leads back to the same chain of the count.
+    let back = PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
     let count = plan.series(TALLY, "");
     let seconds = window.as_secs_f64();
     let rung = if window > LONG {
-        format!("or {count} offset {} ", PromDuration::from_millis(window.as_millis() + RUNG))
+        format!("or {count} offset {} ", PromDuration::from_millis(back.as_millis() + RUNG))
     } else {
         String::new()
     };
     // The past of a count younger than the window is zero; the last one before a hole is the past of the whole hole.
     let events = format!(
-        "clamp_min({count} - (({count} offset {window} {rung}or {held}) and on(sloth_id) ({born} <= time() - {seconds}) or 0 * {count}), 0)",
+        "clamp_min({count} - (({count} offset {back} {rung}or {held}) and on(sloth_id) ({born} <= time() - {seconds}) or 0 * {count}), 0)",
         held = plan.series(HELD, ""),
         born = plan.series(BORN, ""),
     );
@@ -29,7 +38,7 @@ pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
     labels.insert("sloth_window".to_owned(), window.to_string());
     let of = |event: &str| plan.series(WINDOW, &format!("sloth_window=\"{window}\",sloth_event=\"{event}\""));
     // The period's ratio is shown from the first day; its share observed stands beside it.
-    let least = if window == plan.windows.period { 0.0 } else { plan.options.min_coverage * seconds };
+    let least = if is_period { 0.0 } else { plan.options.min_coverage * seconds };
     let ratio = format!(
         "{} / ignoring(sloth_event) ({} > 0) and ignoring(sloth_event) ({} >= {least} <= {})",
         of("error"),
