@@ -8,6 +8,7 @@
 //! Slo ──> check ──> Vec<Finding>      (the daemon crate turns a Field into file:line:column)
 //! ```
 
+pub mod backfill;
 pub mod duration;
 pub mod finding;
 pub mod number;

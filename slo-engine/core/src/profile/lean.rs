@@ -16,7 +16,7 @@ mod metadata;
 mod names;
 mod plan;
 mod tally;
-mod windows;
+pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 

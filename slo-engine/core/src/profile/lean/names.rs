@@ -28,23 +28,23 @@ pub fn ratio_record(window: PromDuration) -> String {
 
 impl Plan<'_> {
     /// Name of the base window's events.
-    pub(super) fn increase(&self) -> String {
+    pub(crate) fn increase(&self) -> String {
         format!("{INCREASE}{}", self.base)
     }
 
     /// `metric{sloth_id="..", more}`. The id alone names an SLO: ids are unique in a rule set.
-    pub(super) fn series(&self, metric: &str, more: &str) -> String {
+    pub(crate) fn series(&self, metric: &str, more: &str) -> String {
         let comma = if more.is_empty() { "" } else { "," };
         format!("{metric}{{sloth_id=\"{}\"{comma}{more}}}", self.slo.id)
     }
 
     /// Events of the base window, one kind.
-    pub(super) fn increase_of(&self, event: &str) -> String {
+    pub(crate) fn increase_of(&self, event: &str) -> String {
         self.series(&self.increase(), &format!("sloth_event=\"{event}\""))
     }
 
     /// The identity and nothing else: what event series carry.
-    pub(super) fn identity(&self) -> BTreeMap<String, String> {
+    pub(crate) fn identity(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("sloth_id".to_owned(), self.slo.id.clone()),
             ("sloth_service".to_owned(), self.slo.service.clone()),

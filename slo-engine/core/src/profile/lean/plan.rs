@@ -104,7 +104,7 @@ const LOOK_BACK: PromDuration = PromDuration::from_secs(300);
 
 impl<'a> Plan<'a> {
     /// `None` after an error finding.
-    pub(super) fn new(
+    pub(crate) fn new(
         slo: &'a Slo,
         windows: &'a PeriodWindows,
         options: &'a LeanOptions,

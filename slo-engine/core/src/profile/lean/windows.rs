@@ -9,7 +9,7 @@ use crate::rule::Rule;
 const LONG: PromDuration = PromDuration::from_secs(6 * 3600);
 const RUNG: u64 = 30 * 60 * 1000;
 /// A window that saw more than this share of itself reached behind its start: it is not that window.
-const TOO_MUCH: f64 = 1.1;
+pub(crate) const TOO_MUCH: f64 = 1.1;
 
 /// Events and ratio of one window.
 pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {

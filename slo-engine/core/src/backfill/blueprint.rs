@@ -1,0 +1,212 @@
+//! What to ask for, and which records follow from the answers.
+
+use std::collections::BTreeMap;
+
+use crate::duration::PromDuration;
+use crate::finding::Severity;
+use crate::profile::lean::windows::TOO_MUCH;
+use crate::profile::lean::{self, BORN, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record};
+use crate::rule::{Rule, RuleKind};
+use crate::slo::Slo;
+use crate::window::PeriodWindows;
+
+/// The longest gap between two samples that an instant look-up bridges.
+const LOOK_BACK: PromDuration = PromDuration::from_secs(300);
+
+/// Why an SLO's past cannot be counted: lower case, no full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotBackfillable(pub String);
+
+/// Everything that is needed to write one SLO's past.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blueprint {
+    /// `sloth_id`.
+    pub id: String,
+    /// Events of one base window, as the rules count them; no record of ours is read.
+    pub total_query: String,
+    /// Bad events of one base window.
+    pub error_query: String,
+    /// Evaluation interval of the rules: the step of the two queries and of the recent part of the count.
+    pub interval: PromDuration,
+    /// The base window.
+    pub base: PromDuration,
+    /// Length of the error budget period.
+    pub period: PromDuration,
+    /// How much of the end the count needs at every interval: the longest alert window, looked back at from a moment
+    /// soon after the end, and one base window for good measure. Before that, the period alone looks, and a
+    /// [`coarse`](Self::coarse) step is exact to that step over the period.
+    pub fine: PromDuration,
+    /// Step of all other samples.
+    pub coarse: PromDuration,
+    /// What is written.
+    pub records: Vec<Record>,
+}
+
+/// One record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// Metric name.
+    pub name: String,
+    /// Labels that the rules set; over those of the query's result.
+    pub labels: BTreeMap<String, String>,
+    pub(super) what: What,
+}
+
+/// Events of a kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    Total,
+    Error,
+    Covered,
+}
+
+const EVENTS: [(Event, &str); 3] = [(Event::Total, "total"), (Event::Error, "error"), (Event::Covered, "covered")];
+
+/// How a record's value follows from the counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum What {
+    Increase(Event),
+    Tally(Event),
+    Born,
+    Ratio(Ratio),
+    /// Ratio over budget, or over none.
+    Burn { ratio: Ratio, budget: f64 },
+    /// One less the burn.
+    Remaining { ratio: Ratio, budget: f64 },
+    Constant(f64),
+}
+
+/// Errors over total of a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Ratio {
+    Base,
+    /// In steps of the grid, with the bounds on covered seconds outside of which the ratio is withheld.
+    Window { window: PromDuration, least: f64, most: f64 },
+}
+
+impl Record {
+    /// True for the count itself, which the rules look back at.
+    #[must_use]
+    pub fn is_count(&self) -> bool {
+        matches!(self.what, What::Tally(_))
+    }
+
+    /// True for what graphs and people read, and the rules do not.
+    #[must_use]
+    pub fn is_shown(&self) -> bool {
+        !matches!(self.what, What::Tally(_) | What::Born)
+    }
+
+    /// True when its value is the same for all series of the query's result, whose labels it does not carry.
+    #[must_use]
+    pub fn is_constant(&self) -> bool {
+        matches!(self.what, What::Constant(_) | What::Born)
+    }
+}
+
+impl Blueprint {
+    /// Reads the SLO's rules.
+    ///
+    /// # Errors
+    /// When they are none, or not counted.
+    pub fn new(slo: &Slo, windows: &PeriodWindows, options: &LeanOptions) -> Result<Self, NotBackfillable> {
+        let mut findings = Vec::new();
+        let plan = Plan::new(slo, windows, options, &mut findings);
+        let worst = findings.iter().find(|finding| finding.severity == Severity::Error);
+        let Some(plan) = plan.filter(|_| worst.is_none()) else {
+            return Err(NotBackfillable(worst.map_or_else(|| "it has no rules".to_owned(), |f| f.message.clone())));
+        };
+        let (groups, _) = lean::rules(slo, windows, &LeanOptions { disable_recordings: false, ..options.clone() });
+        let rules: Vec<&Rule> =
+            groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind == RuleKind::Record).collect();
+        let (total_query, error_query) = queries(&plan, &rules)
+            .ok_or_else(|| NotBackfillable("its queries are not counted, so that there is nothing to fill".to_owned()))?;
+        for query in [&total_query, &error_query] {
+            if query.contains("slo:sli_e") {
+                return Err(NotBackfillable("its base window depends on what the rules recorded before".to_owned()));
+            }
+        }
+        let longest = plan.fast.iter().chain(&plan.slow).filter(|window| **window != windows.period).max();
+        let fine = longest.map_or(plan.base, |window| *window).as_millis() + plan.base.as_millis() + LOOK_BACK.as_millis();
+        let coarse = if plan.base <= LOOK_BACK { plan.base } else { plan.interval };
+        Ok(Self {
+            id: slo.id.clone(),
+            total_query,
+            error_query,
+            interval: plan.interval,
+            base: plan.base,
+            period: windows.period,
+            fine: PromDuration::from_millis(fine),
+            coarse,
+            records: rules.iter().flat_map(|rule| records(&plan, rule)).collect(),
+        })
+    }
+}
+
+/// Total and error of the base window, with references to records written out as their expressions.
+fn queries(plan: &Plan<'_>, rules: &[&Rule]) -> Option<(String, String)> {
+    let increase = |event: &str| {
+        rules
+            .iter()
+            .find(|rule| rule.name == plan.increase() && rule.labels.get("sloth_event").is_some_and(|kind| kind == event))
+            .map(|rule| rule.expr.clone())
+    };
+    let total = increase("total")?;
+    let error = increase("error")?.replace(&plan.increase_of("total"), &format!("({total})"));
+    Some((total, error))
+}
+
+fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
+    let record = |what| Record { name: rule.name.clone(), labels: rule.labels.clone(), what };
+    let with = |labels: BTreeMap<String, String>, what| Record { name: rule.name.clone(), labels, what };
+    let event = |labels: &BTreeMap<String, String>| {
+        let name = labels.get("sloth_event")?;
+        EVENTS.iter().find(|(_, known)| known == name).map(|(event, _)| *event)
+    };
+    let ratio = |window: PromDuration| ratio(plan, window);
+    let budget = if plan.slo.objective >= 100.0 { 0.0 } else { 1.0 - plan.slo.objective / 100.0 };
+    let days = plan.windows.period.as_hours_f64() / 24.0;
+    match rule.name.as_str() {
+        TALLY => EVENTS
+            .iter()
+            .map(|(event, name)| {
+                let mut labels = plan.identity();
+                labels.insert("sloth_event".to_owned(), (*name).to_owned());
+                with(labels, What::Tally(*event))
+            })
+            .collect(),
+        BORN => vec![record(What::Born)],
+        // What a hole leaves behind, and a step on the way to a ratio: of no use later.
+        RECOVERED | HELD | WINDOW => Vec::new(),
+        "slo:objective:ratio" => vec![record(What::Constant(plan.slo.objective / 100.0))],
+        "slo:error_budget:ratio" => vec![record(What::Constant(1.0 - plan.slo.objective / 100.0))],
+        "slo:time_period:days" => vec![record(What::Constant(days))],
+        "sloth_slo_info" => vec![record(What::Constant(1.0))],
+        "slo:current_burn_rate:ratio" => {
+            vec![record(What::Burn { ratio: ratio(plan.windows.page.quick.short), budget })]
+        }
+        "slo:period_burn_rate:ratio" => vec![record(What::Burn { ratio: ratio(plan.windows.period), budget })],
+        "slo:period_error_budget_remaining:ratio" => {
+            vec![record(What::Remaining { ratio: ratio(plan.windows.period), budget })]
+        }
+        name if name == plan.increase() => event(&rule.labels).map(|kind| record(What::Increase(kind))).into_iter().collect(),
+        name => [plan.base]
+            .iter()
+            .chain(&plan.fast)
+            .chain(&plan.slow)
+            .find(|window| ratio_record(**window) == name)
+            .map(|window| record(What::Ratio(ratio(*window))))
+            .into_iter()
+            .collect(),
+    }
+}
+
+fn ratio(plan: &Plan<'_>, window: PromDuration) -> Ratio {
+    if window == plan.base {
+        return Ratio::Base;
+    }
+    let seconds = window.as_secs_f64();
+    let least = if window == plan.windows.period { 0.0 } else { plan.options.min_coverage * seconds };
+    Ratio::Window { window, least, most: (seconds * TOO_MUCH).ceil() }
+}
