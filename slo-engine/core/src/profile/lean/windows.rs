@@ -8,7 +8,7 @@ use crate::rule::Rule;
 /// Longer windows than this get one more rung: a hole is then less likely to be the latest.
 const LONG: PromDuration = PromDuration::from_secs(6 * 3600);
 const RUNG: u64 = 30 * 60 * 1000;
-/// A window that saw more than this share of itself reached behind its start: it is not that window.
+/// A window that saw more than this share of itself and a base window (which a birth may see before it) reached behind its start: it is not that window.
 pub(crate) const TOO_MUCH: f64 = 1.1;
 
 /// Events and ratio of one window.
@@ -44,7 +44,7 @@ pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
         of("error"),
         of("total"),
         of("covered"),
-        (seconds * TOO_MUCH).ceil(),
+        (seconds * TOO_MUCH + plan.base.as_secs_f64()).ceil(),
     );
     vec![
         record(WINDOW.to_owned(), events, labels),
