@@ -10,6 +10,8 @@
 //! Binaries come from `PROMETHEUS`, `ALERTMANAGER`, `PROMTOOL` and `AMTOOL` when set, else from `PATH`.
 
 pub mod alertmanager;
+pub mod bed;
+pub mod demo;
 pub mod files;
 pub mod http;
 pub mod process;
@@ -20,6 +22,7 @@ pub mod shop;
 pub mod wait;
 
 pub use alertmanager::Alertmanager;
+pub use bed::Bed;
 pub use prometheus::{Prometheus, Sample, Target};
 pub use receiver::{Notification, Receiver};
 pub use shop::Shop;

@@ -75,7 +75,7 @@ where
 }
 
 fn find(variable: &str, names: &[&str]) -> Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
+    let path = search_path()?;
     if let Some(named) = env::var_os(variable).filter(|value| !value.is_empty()) {
         return locate(Path::new(&named), &path)
             .with_context(|| format!("{variable} names {}, which is no file", Path::new(&named).display()));
@@ -87,6 +87,13 @@ fn find(variable: &str, names: &[&str]) -> Result<PathBuf> {
         );
     };
     Ok(found)
+}
+
+/// `PATH`, and last the servers that `make setup` unpacked.
+fn search_path() -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/servers/usr/bin");
+    env::join_paths(env::split_paths(&path).chain([unpacked])).context("read PATH")
 }
 
 fn locate(program: &Path, path: &OsString) -> Option<PathBuf> {

@@ -1,0 +1,86 @@
+# The commands of this repository. CI runs the same ones (.ci/run).
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Servers that `make setup` unpacked.
+export PATH := $(CURDIR)/.cache/servers/usr/bin:$(PATH)
+
+CARGO ?= cargo
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+DENY_VERSION := 0.20.2
+DENY := $(CURDIR)/.cache/tools/bin/cargo-deny
+
+# `make demo ONCE=1` exits by itself; `make demo PROFILE=sloth` shows Sloth's rules.
+ONCE ?=
+PROFILE ?= lean
+
+.PHONY: help
+help: ## Say what each command does
+	@echo "make demo    build, start a shop, Prometheus and Alertmanager, break the shop, watch the page arrive"
+	@echo "             (ONCE=1 exits by itself, PROFILE=sloth shows Sloth's rules)"
+	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers"
+	@echo "make lint    formatting, clippy, documentation, licences and duplicates of dependencies"
+	@echo "make bench   tables of generation speed and rule cost"
+	@echo "make setup   fetch the servers that demo and test need (they do it themselves)"
+	@echo "make clean   remove everything that was built or fetched"
+
+.PHONY: setup
+setup: ## Fetch what is missing
+	@echo "==> setup: the servers that demo and test need"
+	@testbed/setup.sh
+
+.PHONY: demo
+demo: setup ## Break a shop and watch the page arrive
+	@echo "==> demo: build slo-engine and the testbed (release)"
+	@$(CARGO) build --release --locked -p slo-engine -p testbed
+	@$(TARGET_DIR)/release/testbed demo --slo-engine $(TARGET_DIR)/release/slo-engine --profile $(PROFILE) $(if $(filter-out 0 no false,$(ONCE)),--once)
+
+.PHONY: test
+test: setup ## All tests
+	@echo "==> test: unit, property, golden, end-to-end and documentation tests"
+	@INSTA_UPDATE=no $(CARGO) test --workspace --locked
+
+.PHONY: lint
+lint: fmt clippy doc deny ## All checks that need no server
+
+.PHONY: fmt
+fmt:
+	@echo "==> lint: formatting"
+	@$(CARGO) fmt --all --check
+
+.PHONY: clippy
+clippy:
+	@echo "==> lint: clippy"
+	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+.PHONY: doc
+doc:
+	@echo "==> lint: documentation"
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
+
+$(DENY):
+	@echo "==> lint: build cargo-deny $(DENY_VERSION) (once, about two minutes)"
+	@$(CARGO) install --quiet --locked --no-default-features --profile dev --config profile.dev.debug=false \
+		--root .cache/tools cargo-deny@$(DENY_VERSION)
+
+.PHONY: deny
+deny: $(DENY)
+	@echo "==> lint: licences, duplicates and sources of dependencies"
+	@$(DENY) --workspace --locked check licenses bans sources
+	@echo "==> lint: advisories"
+	@testbed/advisories.sh $(DENY)
+
+.PHONY: bench
+bench: setup ## Tables of speed and cost
+	@echo "==> bench: build slo-engine (release)"
+	@$(CARGO) build --release --locked -p slo-engine -p testbed
+	@shopt -s nullglob; for script in bench/*.sh; do echo "==> bench: $$script"; SLO_ENGINE=$(TARGET_DIR)/release/slo-engine "$$script"; done
+
+.PHONY: clean
+clean: ## Remove what was built or fetched
+	@echo "==> clean: remove $(TARGET_DIR) and .cache"
+	@$(CARGO) clean --quiet
+	@rm -rf .cache
