@@ -17,6 +17,7 @@ pub mod http;
 pub mod process;
 pub mod programs;
 pub mod prometheus;
+pub mod proof;
 pub mod receiver;
 pub mod shop;
 pub mod wait;
