@@ -10,8 +10,10 @@
 
 pub mod accuracy;
 pub mod equivalence;
+pub mod history;
 pub mod incident;
 pub mod promtool;
 pub mod report;
+pub mod rule_cost;
 pub mod subject;
 pub mod traffic;

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use testbed::programs;
 use testbed::proof::report::{replace, table, verdict};
-use testbed::proof::{accuracy, equivalence, incident};
+use testbed::proof::{accuracy, equivalence, incident, rule_cost};
 
 /// Measures the generated rules on the real programs.
 #[derive(Debug, Parser)]
@@ -23,6 +23,18 @@ struct Arguments {
     /// A promtool of Prometheus 3, measured too.
     #[arg(long, global = true, env = "PROMTOOL3")]
     promtool3: Option<PathBuf>,
+    /// A Prometheus 3, measured too.
+    #[arg(long, global = true, env = "PROMETHEUS3")]
+    prometheus3: Option<PathBuf>,
+    /// Raw series per SLO, comma-separated (rule cost only).
+    #[arg(long, global = true, value_delimiter = ',')]
+    series: Vec<usize>,
+    /// Seconds of measuring per profile and size (rule cost only).
+    #[arg(long, global = true, default_value_t = 150)]
+    seconds: u64,
+    /// Prints every rule's time to standard error (rule cost only).
+    #[arg(long, global = true)]
+    each: bool,
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -31,6 +43,8 @@ enum What {
     Accuracy,
     /// Detection and reset of both profiles.
     Equivalence,
+    /// Seconds and samples per hour.
+    RuleCost,
 }
 
 fn main() -> Result<()> {
@@ -38,6 +52,7 @@ fn main() -> Result<()> {
     let (name, body) = match arguments.what {
         What::Accuracy => ("accuracy", accuracy_table(&arguments)?),
         What::Equivalence => ("equivalence", equivalence_table(&arguments)?),
+        What::RuleCost => ("rule-cost", cost_table(&arguments)?),
     };
     println!("{body}");
     match &arguments.document {
@@ -145,4 +160,69 @@ fn equivalence_table(arguments: &Arguments) -> Result<String> {
     let head = ["incident", "alert", "sloth detects", "lean", "difference", "sloth resets", "lean", "difference", "law"];
     let broken = outcomes.iter().filter(|outcome| outcome.violations > 0.0).count();
     Ok(format!("{}\n{} incidents, law broken in {broken}: {}\n", table(&head, &rows), outcomes.len(), verdict(broken == 0)))
+}
+
+fn cost_table(arguments: &Arguments) -> Result<String> {
+    let sizes = match (arguments.series.as_slice(), arguments.quick) {
+        ([], true) => vec![40],
+        ([], false) => vec![40, 400, 4000],
+        (sizes, _) => sizes.to_vec(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut programs = vec![programs::prometheus()?];
+    programs.extend(arguments.prometheus3.clone());
+    let (mut rows, mut goals) = (Vec::new(), Vec::new());
+    for program in &programs {
+        let version = programs::version(program)?;
+        let version = version.split(" (").next().unwrap_or_default().to_owned();
+        for series in &sizes {
+            let duration = std::time::Duration::from_secs(arguments.seconds);
+            let [sloth, lean] = runtime.block_on(rule_cost::measure(Some(program), *series, duration))?;
+            for (profile, cost) in [("sloth", &sloth), ("lean", &lean)] {
+                if arguments.each {
+                    for (name, seconds, per_hour) in &cost.each {
+                        eprintln!("{series} {profile} {name}: {:.0} us, {per_hour:.0}/h", seconds * 1e6);
+                    }
+                }
+                let base = if profile == "lean" { format!("{:.3}", cost.base) } else { "-".to_owned() };
+                rows.push(vec![
+                    version.clone(),
+                    series.to_string(),
+                    profile.to_owned(),
+                    format!("{:.3}", cost.seconds),
+                    format!("{:.3}", cost.quiet),
+                    base,
+                    format!("{:.0}", cost.samples),
+                    cost.rules.to_string(),
+                    format!("{:.0}", cost.series),
+                    cost.evaluations.to_string(),
+                ]);
+            }
+            let time = sloth.seconds / lean.seconds;
+            let samples = sloth.samples / lean.samples;
+            let floor = lean.seconds / lean.base;
+            let mut goal = |what: &str, figure: String, met: bool| {
+                goals.push(vec![version.clone(), series.to_string(), what.to_owned(), figure, verdict(met).to_owned()]);
+            };
+            let quiet = sloth.quiet / lean.quiet;
+            match series {
+                40 => {
+                    goal("lean at least 20 times less time than sloth", format!("{time:.1} (quiet {quiet:.1})"), time >= 20.0);
+                    goal("lean at least 1,000 times fewer samples", format!("{samples:.0}"), samples >= 1000.0);
+                }
+                4000 => {
+                    let quiet_floor = lean.quiet / lean.base_quiet;
+                    goal("lean at most 1.5 times its base recordings", format!("{floor:.2} (quiet {quiet_floor:.2})"), floor <= 1.5);
+                    goal("lean at least 40 times less time than sloth", format!("{time:.1} (quiet {quiet:.1})"), time >= 40.0);
+                }
+                _ => goal("(no goal) time and samples", format!("{time:.1}, {samples:.0}; {floor:.2} of the base"), true),
+            }
+        }
+    }
+    let head = [
+        "server", "series", "profile", "s/h", "s/h, lower quartile", "of it base", "samples/h", "rules", "series added",
+        "evaluations seen",
+    ];
+    let goal_head = ["server", "series", "goal", "figure", "verdict"];
+    Ok(format!("{}\n{}", table(&head, &rows), table(&goal_head, &goals)))
 }

@@ -81,11 +81,11 @@ pub fn shapes() -> Vec<Incident> {
     let mut reset = Incident::new("counter reset in a total outage", 20 * MINUTE, vec![all(0, 20 * MINUTE, 1.0)]);
     reset.resets = vec![(0, 7 * MINUTE), (1, 8 * MINUTE + 10)];
     let mut restart = Incident::new(
-        "target restart: 3 min down, then 30 % errors for 5 min",
+        "target restart: 3 min down, then 60 % errors for 5 min",
         8 * MINUTE,
         vec![
             Episode { target: Some(0), traffic: 0.0, ..all(0, 3 * MINUTE, 0.0) },
-            Episode { target: Some(0), ..all(3 * MINUTE, 8 * MINUTE, 0.3) },
+            Episode { target: Some(0), ..all(3 * MINUTE, 8 * MINUTE, 0.6) },
         ],
     );
     restart.gaps = vec![(0, 0, 3 * MINUTE)];
