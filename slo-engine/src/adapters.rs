@@ -1,4 +1,5 @@
-//! What touches the world: files.
+//! What touches the world: files, servers.
 
 pub mod atomic_file;
+pub mod prometheus;
 pub mod rule_files;

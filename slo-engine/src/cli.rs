@@ -1,5 +1,7 @@
 //! The command line. Flags that Sloth has keep Sloth's names, defaults and `SLOTH_…` environment variables.
 
+mod prometheus;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use slo_engine_core::PromDuration;
 
 use crate::commands;
+pub use prometheus::PrometheusArgs;
 
 /// SLO specs in, Prometheus recording and alert rules out.
 #[derive(Debug, Parser)]

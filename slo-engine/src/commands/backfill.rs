@@ -4,15 +4,18 @@ mod fill;
 mod moment;
 mod openmetrics;
 
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use daemon_kit::prom::Client;
 use slo_engine_core::backfill::Blueprint;
+use slo_engine_core::profile::lean::LeanOptions;
+use slo_engine_core::{PeriodWindows, Slo};
 
-use crate::app::Io;
-use crate::cli::{InputArgs, PrometheusArgs, UsageError};
+use crate::adapters::atomic_file::{AtomicFile, Finished};
+use crate::app::{EXIT_FINDINGS, Io};
+use crate::cli::{InputArgs, PrometheusArgs};
 use fill::Filler;
 pub use moment::Moment;
 use openmetrics::Spool;
@@ -46,3 +49,111 @@ pub struct Args {
     #[arg(long)]
     pub force: bool,
 }
+
+/// Runs it.
+///
+/// # Errors
+/// Specs that cannot be read, a server that cannot be asked, a file that cannot be written.
+pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
+    args.input.check()?;
+    let client = args.prometheus.need_client("backfill")?;
+    let slos = Vec::new();
+    let job = Job {
+        slos,
+        lean: LeanOptions::default(),
+        client,
+        from: args.from,
+        to: args.to,
+        now_ms: jiff::Timestamp::now().as_millisecond(),
+        replace: args.replace,
+        force: args.force,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let complete = runtime.block_on(write(job, &args.out, io))?;
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FINDINGS) })
+}
+
+/// What to fill and from where.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// The SLOs, with their windows.
+    pub slos: Vec<(Slo, PeriodWindows)>,
+    /// How their rules are made.
+    pub lean: LeanOptions,
+    /// The server.
+    pub client: Client,
+    /// Start; `None` is one period before the end.
+    pub from: Option<Moment>,
+    /// End.
+    pub to: Moment,
+    /// Milliseconds since 1970.
+    pub now_ms: i64,
+    /// Fill also what is recorded already.
+    pub replace: bool,
+    /// Fill although the rules count already.
+    pub force: bool,
+}
+
+/// Writes the past of all SLOs to a file (`-` is standard output): of all or of none. Failures are told on standard error,
+/// one line for each SLO.
+///
+/// # Errors
+/// Writing failed; the failure of an SLO is `Ok(false)`.
+pub async fn write(job: Job, out: &Path, io: &mut Io<'_>) -> anyhow::Result<bool> {
+    let Job { slos, lean, client, from, to, now_ms, replace, force } = job;
+    let to_ms = to.resolve(now_ms).min(now_ms);
+    let is_stdout = out == Path::new("-");
+    let temp = std::env::temp_dir();
+    let beside = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut spool = Spool::new(if is_stdout { &temp } else { beside });
+    let mut filler = Filler {
+        client,
+        from_ms: from.map(|from| from.resolve(now_ms)),
+        to_ms,
+        now_ms,
+        replace,
+        force,
+        quiet: io.quiet,
+        stderr: io.stderr,
+    };
+    let mut complete = true;
+    for (slo, windows) in &slos {
+        let filled = match Blueprint::new(slo, windows, &lean) {
+            Ok(blueprint) => filler.fill(&blueprint, &mut spool).await,
+            Err(why) => Err(anyhow::anyhow!("{}: {why}", slo.id)),
+        };
+        if let Err(error) = filled {
+            writeln!(filler.stderr, "error: {error:#}")?;
+            complete = false;
+        }
+    }
+    if !complete {
+        writeln!(io.stderr, "error: nothing was written")?;
+        return Ok(false);
+    }
+    let samples = spool.samples;
+    if is_stdout {
+        spool.finish(io.stdout)?;
+        return Ok(true);
+    }
+    let shown = out.display();
+    let mut file = AtomicFile::create(out).with_context(|| format!("cannot write {shown}"))?;
+    spool.finish(&mut file).and_then(|()| file.finish()).and_then(Finished::commit).with_context(|| format!("cannot write {shown}"))?;
+    if !io.quiet {
+        writeln!(
+            io.stderr,
+            "{shown}: {samples} samples; make blocks with: promtool tsdb create-blocks-from openmetrics {shown} <directory>"
+        )?;
+        if now_ms - to_ms < HEAD_MS {
+            writeln!(
+                io.stderr,
+                "note: the blocks will end less than 3 hours ago: mark them before Prometheus sees them, or a restart \
+                 within that time loses recent samples of all series (docs/backfill.md, \"Blocks that reach the present\")"
+            )?;
+        }
+    }
+    Ok(true)
+}
+
+/// How far back samples may still be in the head (and the write-ahead log) only.
+const HEAD_MS: i64 = 3 * 3_600_000;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use crate::duration::PromDuration;
 use crate::finding::Severity;
 use crate::profile::lean::windows::TOO_MUCH;
-use crate::profile::lean::{self, BORN, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record};
+use crate::profile::lean::{self, BORN, Counting, DIRECT, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record};
 use crate::rule::{Rule, RuleKind};
-use crate::slo::Slo;
+use crate::slo::{NoData, Slo};
 use crate::window::PeriodWindows;
 
 /// The longest gap between two samples that an instant look-up bridges.
@@ -23,10 +23,13 @@ pub struct NotBackfillable(pub String);
 pub struct Blueprint {
     /// `sloth_id`.
     pub id: String,
-    /// Events of one base window, as the rules count them; no record of ours is read.
-    pub total_query: String,
+    /// Events of one base window, as the rules count them; no record of ours is read. `None` where the seconds of bad
+    /// ratios are counted: the total is then the base window wherever the error is known.
+    pub total_query: Option<String>,
     /// Bad events of one base window.
     pub error_query: String,
+    /// What a base window without events counts as.
+    pub(super) idle: NoData,
     /// Evaluation interval of the rules: the step of the two queries and of the recent part of the count.
     pub interval: PromDuration,
     /// The base window.
@@ -81,7 +84,7 @@ pub(super) enum What {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Ratio {
     Base,
-    /// In steps of the grid, with the bounds on covered seconds outside of which the ratio is withheld.
+    /// With the bounds on covered seconds outside of which the ratio is withheld.
     Window { window: PromDuration, least: f64, most: f64 },
 }
 
@@ -120,13 +123,9 @@ impl Blueprint {
         let (groups, _) = lean::rules(slo, windows, &LeanOptions { disable_recordings: false, ..options.clone() });
         let rules: Vec<&Rule> =
             groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind == RuleKind::Record).collect();
-        let (total_query, error_query) = queries(&plan, &rules)
-            .ok_or_else(|| NotBackfillable("its queries are not counted, so that there is nothing to fill".to_owned()))?;
-        for query in [&total_query, &error_query] {
-            if query.contains("slo:sli_e") {
-                return Err(NotBackfillable("its base window depends on what the rules recorded before".to_owned()));
-            }
-        }
+        let (total_query, error_query) = queries(&plan, &rules).ok_or_else(|| {
+            NotBackfillable("its base window depends on what the rules recorded before".to_owned())
+        })?;
         let longest = plan.fast.iter().chain(&plan.slow).filter(|window| **window != windows.period).max();
         let fine = longest.map_or(plan.base, |window| *window).as_millis() + plan.base.as_millis() + LOOK_BACK.as_millis();
         let coarse = if plan.base <= LOOK_BACK { plan.base } else { plan.interval };
@@ -134,6 +133,7 @@ impl Blueprint {
             id: slo.id.clone(),
             total_query,
             error_query,
+            idle: if plan.counts_idle() { slo.own.no_data } else { NoData::Ignore },
             interval: plan.interval,
             base: plan.base,
             period: windows.period,
@@ -144,17 +144,27 @@ impl Blueprint {
     }
 }
 
-/// Total and error of the base window, with references to records written out as their expressions.
-fn queries(plan: &Plan<'_>, rules: &[&Rule]) -> Option<(String, String)> {
-    let increase = |event: &str| {
+/// Total and error of the base window, with references to records written out as their expressions. Idle windows stay
+/// zero here: what they count as depends on the count.
+fn queries(plan: &Plan<'_>, rules: &[&Rule]) -> Option<(Option<String>, String)> {
+    let labelled = |name: &str, label: &str, value: &str| {
         rules
             .iter()
-            .find(|rule| rule.name == plan.increase() && rule.labels.get("sloth_event").is_some_and(|kind| kind == event))
-            .map(|rule| rule.expr.clone())
+            .find(|rule| rule.name == name && rule.labels.get(label).is_some_and(|found| found == value))
+            .map(|rule| rule.expr.as_str())
     };
-    let total = increase("total")?;
-    let error = increase("error")?.replace(&plan.increase_of("total"), &format!("({total})"));
-    Some((total, error))
+    let increase = |event: &str| labelled(&plan.increase(), "sloth_event", event);
+    let observed = increase("observed").or_else(|| increase("total"))?;
+    let error = increase("error")?;
+    let base = plan.base.to_string();
+    let direct = labelled(DIRECT, "sloth_window", &base).unwrap_or_default();
+    let error = error
+        .replace(&plan.series(DIRECT, &format!("sloth_window=\"{base}\"")), &format!("({direct})"))
+        .replace(&plan.increase_of("total"), &format!("({observed})"))
+        .replace(&plan.increase_of("observed"), &format!("({observed})"));
+    let total = (plan.counting != Counting::Direct).then(|| observed.to_owned());
+    let pure = |query: &String| !query.contains("slo:sli_events:") && !query.contains("slo:sli_direct:");
+    (pure(&error) && total.as_ref().is_none_or(pure)).then_some((total, error))
 }
 
 fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
@@ -191,22 +201,31 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
             vec![record(What::Remaining { ratio: ratio(plan.windows.period), budget })]
         }
         name if name == plan.increase() => event(&rule.labels).map(|kind| record(What::Increase(kind))).into_iter().collect(),
+        // A window that the rules read directly from raw series has its past there; its cost is not spent again.
         name => [plan.base]
             .iter()
             .chain(&plan.fast)
             .chain(&plan.slow)
-            .find(|window| ratio_record(**window) == name)
+            .find(|window| ratio_record(**window) == name && is_counted(plan, **window))
             .map(|window| record(What::Ratio(ratio(*window))))
             .into_iter()
             .collect(),
     }
 }
 
+fn is_counted(plan: &Plan<'_>, window: PromDuration) -> bool {
+    let fits = window.as_millis() % plan.base.as_millis() == 0;
+    window == plan.base || window == plan.windows.period || (fits && plan.counting != Counting::Direct)
+}
+
 fn ratio(plan: &Plan<'_>, window: PromDuration) -> Ratio {
     if window == plan.base {
         return Ratio::Base;
     }
+    let is_period = window == plan.windows.period;
     let seconds = window.as_secs_f64();
-    let least = if window == plan.windows.period { 0.0 } else { plan.options.min_coverage * seconds };
+    // As the rules: only a whole number of base windows leads back to the same chain of the count.
+    let window = PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
+    let least = if is_period { 0.0 } else { plan.options.min_coverage * seconds };
     Ratio::Window { window, least, most: (seconds * TOO_MUCH).ceil() }
 }

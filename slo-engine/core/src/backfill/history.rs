@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::Blueprint;
 use super::blueprint::{Event, Ratio, Record, What};
 use crate::duration::PromDuration;
+use crate::slo::NoData;
 
 /// Equidistant moments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,8 @@ pub struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Counts. `total` and `error` hold one value per moment of the grid, NaN where the query had no result; `None` when
-    /// no moment has both.
+    /// Counts. `total` (without a total query: ignored) and `error` hold one value per moment of the grid, NaN where the
+    /// query had no result; `None` when no moment has both.
     #[must_use]
     pub fn new(
         blueprint: &'a Blueprint,
@@ -84,8 +85,12 @@ impl<'a> History<'a> {
         mut total: Vec<f64>,
         mut error: Vec<f64>,
     ) -> Option<Self> {
-        total.resize(grid.len, f64::NAN);
         error.resize(grid.len, f64::NAN);
+        let seconds = blueprint.base.as_secs_f64();
+        if blueprint.total_query.is_none() {
+            total = error.iter().map(|error| 0.0 * error + seconds).collect();
+        }
+        total.resize(grid.len, f64::NAN);
         // A total without a valid error must not count, nor the other way round.
         for (total, error) in total.iter_mut().zip(&mut error) {
             let valid = |value: f64| value.is_finite() && value >= 0.0;
@@ -94,13 +99,27 @@ impl<'a> History<'a> {
             }
         }
         let birth = total.iter().position(|total| !total.is_nan())?;
-        let phases = grid.steps(blueprint.base).max(1);
-        let seconds = blueprint.base.as_secs_f64();
-        let covered = total.iter().map(|total| if total.is_nan() { f64::NAN } else { seconds });
-        let tally_covered = running(covered, phases);
-        let tally_total = running(total.iter().copied(), phases);
-        let tally_error = running(error.iter().copied(), phases);
+        let mut counts = [Count::new(grid, blueprint), Count::new(grid, blueprint), Count::new(grid, blueprint)];
+        let [tally_total, tally_error, tally_covered] = &mut counts;
+        for (total, error) in total.iter_mut().zip(&mut error) {
+            if blueprint.idle != NoData::Ignore && *total == 0.0 {
+                // The mean base window so far, or one event when there never was any.
+                let mean = tally_total.last() / tally_covered.last() * seconds;
+                *total = if mean > 0.0 { mean } else { 1.0 };
+                *error = if blueprint.idle == NoData::Bad { *total } else { 0.0 };
+            }
+            tally_total.push(*total);
+            tally_error.push(*error);
+            tally_covered.push(if total.is_nan() { f64::NAN } else { seconds });
+        }
+        let [tally_total, tally_error, tally_covered] = counts.map(|count| count.values);
         Some(Self { blueprint, grid, labels, total, error, tally_total, tally_error, tally_covered, birth })
+    }
+
+    /// First moment that is covered, in milliseconds since 1970.
+    #[must_use]
+    pub fn birth_ms(&self) -> i64 {
+        self.grid.at(self.birth)
     }
 
     /// Share of the grid that was covered (0 to 1).
@@ -190,21 +209,34 @@ impl<'a> History<'a> {
 
 /// The `tally` rule over a grid: the count one base window ago plus the increase since; before there is one (the first base
 /// window), the count of the last moment plus that moment's share; without an increase the count is held.
-fn running(increases: impl Iterator<Item = f64>, phases: usize) -> Vec<f64> {
-    #[allow(clippy::cast_precision_loss, reason = "some tens")]
-    let share = 1.0 / phases as f64;
-    let mut tally: Vec<f64> = Vec::new();
-    for increase in increases {
-        let last = tally.last().copied().unwrap_or(f64::NAN);
-        let before = tally.len().checked_sub(phases).and_then(|index| tally.get(index)).copied().unwrap_or(f64::NAN);
-        tally.push(match (increase.is_nan(), before.is_nan(), last.is_nan()) {
+struct Count {
+    values: Vec<f64>,
+    /// Moments in a base window.
+    phases: usize,
+}
+
+impl Count {
+    fn new(grid: Grid, blueprint: &Blueprint) -> Self {
+        Self { values: Vec::with_capacity(grid.len), phases: grid.steps(blueprint.base).max(1) }
+    }
+
+    fn last(&self) -> f64 {
+        self.values.last().copied().unwrap_or(f64::NAN)
+    }
+
+    fn push(&mut self, increase: f64) {
+        #[allow(clippy::cast_precision_loss, reason = "some tens")]
+        let share = 1.0 / self.phases as f64;
+        let last = self.last();
+        let before = self.values.len().checked_sub(self.phases).and_then(|index| self.values.get(index));
+        let before = before.copied().unwrap_or(f64::NAN);
+        self.values.push(match (increase.is_nan(), before.is_nan(), last.is_nan()) {
             (true, _, _) => last,
             (false, false, _) => before + increase,
             (false, true, false) => last + increase * share,
             (false, true, true) => increase,
         });
     }
-    tally
 }
 
 fn number(values: &[f64], index: usize) -> Option<f64> {

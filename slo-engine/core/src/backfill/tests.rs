@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::profile::lean::LeanOptions;
-use crate::slo::{AlertMeta, OwnKeys, Query, Sli, Slo, SpecKind};
+use crate::slo::{AlertMeta, NoData, OwnKeys, Query, Sli, Slo, SpecKind};
 use crate::window::{Catalogue, PeriodWindows};
 use crate::PromDuration;
 
@@ -48,7 +48,8 @@ fn record<'a>(blueprint: &'a Blueprint, name: &str, label: Option<(&str, &str)>)
 #[test]
 fn queries_and_records_come_from_the_rules() {
     let blueprint = blueprint();
-    assert!(blueprint.total_query.contains("sum(rate(t[5m29s999ms]))"), "{}", blueprint.total_query);
+    let total = blueprint.total_query.as_deref().unwrap();
+    assert!(total.contains("sum(rate(t[5m29s999ms]))"), "{total}");
     assert!(blueprint.error_query.contains("sum(rate(e[5m29s999ms]))"), "{}", blueprint.error_query);
     assert!(!blueprint.error_query.contains("slo:"), "{}", blueprint.error_query);
     promql_parser::parser::parse(&blueprint.error_query).unwrap();
@@ -93,10 +94,44 @@ fn queries_and_records_come_from_the_rules() {
 }
 
 #[test]
-fn what_is_not_counted_is_not_filled() {
+fn of_a_direct_sli_the_seconds_are_counted() {
     let slo = slo("max(rate(e[{{.window}}]))", "sum(rate(t[{{.window}}]))");
-    let error = Blueprint::new(&slo, &windows(), &LeanOptions::default()).unwrap_err();
-    assert!(error.to_string().contains("not counted"), "{error}");
+    let blueprint = Blueprint::new(&slo, &windows(), &LeanOptions::default()).unwrap();
+    assert_eq!(blueprint.total_query, None);
+    assert!(blueprint.error_query.contains("max(rate(e[5m]))"), "{}", blueprint.error_query);
+    assert!(!blueprint.error_query.contains("slo:"), "{}", blueprint.error_query);
+    promql_parser::parser::parse(&blueprint.error_query).unwrap();
+    let ratios: Vec<&str> = blueprint
+        .records
+        .iter()
+        .filter_map(|record| record.name.strip_prefix("slo:sli_error:ratio_rate"))
+        .collect();
+    assert_eq!(ratios, ["5m", "30d"], "the others have their past in the raw series");
+    let grid = Grid { start_ms: 0, step_ms: 30_000, len: 40 };
+    let history = History::new(&blueprint, grid, BTreeMap::new(), Vec::new(), vec![30.0; 40]).unwrap();
+    let period = record(&blueprint, "slo:sli_error:ratio_rate30d", None);
+    assert!((history.value(period, 39).unwrap() - 0.1).abs() < 1e-12);
+}
+
+#[test]
+fn idle_windows_count_as_the_mean_so_far() {
+    for (no_data, errors) in [(NoData::Good, 10.0), (NoData::Bad, 110.0)] {
+        let mut slo = slo("sum(rate(e[{{.window}}]))", "sum(rate(t[{{.window}}]))");
+        slo.own.no_data = no_data;
+        let blueprint = Blueprint::new(&slo, &windows(), &LeanOptions::default()).unwrap();
+        for query in [blueprint.total_query.as_ref().unwrap(), &blueprint.error_query] {
+            assert!(!query.contains("slo:"), "{query}");
+            promql_parser::parser::parse(query).unwrap();
+        }
+        // One phase, one busy window, then an idle one.
+        let grid = Grid { start_ms: 0, step_ms: 300_000, len: 2 };
+        let history = History::new(&blueprint, grid, BTreeMap::new(), vec![100.0, 0.0], vec![10.0, 0.0]).unwrap();
+        let at = |event| history.value(record(&blueprint, "slo:sli_events:tally", Some(("sloth_event", event))), 1);
+        assert_eq!((at("total"), at("error")), (Some(200.0), Some(errors)));
+        let never = History::new(&blueprint, grid, BTreeMap::new(), vec![0.0, 0.0], vec![0.0, 0.0]).unwrap();
+        let total = record(&blueprint, "slo:sli_events:increase5m", Some(("sloth_event", "total")));
+        assert_eq!(never.value(total, 0), Some(1.0));
+    }
 }
 
 #[test]
@@ -156,7 +191,7 @@ fn the_count_is_fine_at_the_end_and_coarse_before() {
     assert_eq!(times[times.len() - 21..], (0..21).map(|i| 2_400 + 30 * i).collect::<Vec<i64>>());
     assert!(times.windows(2).all(|pair| pair[1] - pair[0] <= 300), "every look-up finds a sample");
     let objective = record(&blueprint, "slo:objective:ratio", None);
-    assert_eq!(history.samples(objective).count(), 12);
+    assert_eq!(history.samples(objective).count(), 11);
 }
 
 proptest! {

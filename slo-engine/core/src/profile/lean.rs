@@ -21,7 +21,7 @@ pub(crate) mod windows;
 use std::collections::BTreeMap;
 
 pub use names::{BORN, DIRECT, HELD, INCREASE, RECOVERED, TALLY, WINDOW, ratio_record};
-pub use plan::{LeanOptions, Plan};
+pub use plan::{Counting, LeanOptions, Plan};
 
 use crate::finding::{Finding, Severity};
 use crate::rule::{Rule, RuleGroup, RuleKind};

@@ -1,6 +1,6 @@
 //! The past of one SLO: asked for, counted, written.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io::Write;
 
 use anyhow::{Context as _, bail};
@@ -45,7 +45,10 @@ impl Filler<'_> {
 
         let reader = RangeReader::new(self.client.clone(), MAX_VALUES);
         let mut warnings = Vec::new();
-        let mut total = self.read(&reader, id, "total", &blueprint.total_query, grid, &mut warnings).await?;
+        let mut total = match &blueprint.total_query {
+            Some(query) => self.read(&reader, id, "total", query, grid, &mut warnings).await?,
+            None => Columns::new(),
+        };
         let mut error = self.read(&reader, id, "errors", &blueprint.error_query, grid, &mut warnings).await?;
         strip_names(&mut total);
         strip_names(&mut error);
@@ -58,20 +61,20 @@ impl Filler<'_> {
             writeln!(self.stderr, "{id}: the server warns: {warning}")?;
         }
 
-        let mut histories: Vec<History<'_>> = total
+        let mut histories: Vec<History<'_>> = error
             .into_iter()
-            .filter_map(|(labels, total)| {
-                let error = error.remove(&labels)?;
+            .filter_map(|(labels, error)| {
+                let total = total.remove(&labels).unwrap_or_default();
                 History::new(blueprint, grid, labels, total, error)
             })
             .collect();
         histories.sort_by_key(History::birth_ms);
         let Some(oldest) = histories.first() else {
             bail!(
-                "{id}: nothing to fill, the total query gives no number between {} and {}: {}",
+                "{id}: nothing to fill, this gives no number between {} and {}: {}",
                 shown(grid.start_ms),
                 shown(grid.end_ms()),
-                blueprint.total_query
+                blueprint.total_query.as_ref().unwrap_or(&blueprint.error_query)
             );
         };
         let before = spool.samples;
@@ -201,9 +204,10 @@ fn summary(blueprint: &Blueprint, oldest: &History<'_>, histories: &[History<'_>
     line
 }
 
-/// Labels of a series, for tests of this module's helpers.
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -151,7 +151,7 @@ impl<'a> Plan<'a> {
 
 impl Plan<'_> {
     /// Idle base windows are counted with substituted events, so that what was observed is kept beside.
-    pub(super) fn counts_idle(&self) -> bool {
+    pub(crate) fn counts_idle(&self) -> bool {
         self.counting != Counting::Direct && self.slo.own.no_data != NoData::Ignore
     }
 }
