@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod architecture;
+mod backfill;
 mod lean_promtool;
 mod lean_support;
 mod output;

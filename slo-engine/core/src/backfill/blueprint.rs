@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::duration::PromDuration;
 use crate::finding::Severity;
-use crate::profile::lean::windows::TOO_MUCH;
+use crate::profile::lean::windows::bounds;
 use crate::profile::lean::{self, BORN, Counting, DIRECT, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record};
 use crate::rule::{Rule, RuleKind};
 use crate::slo::{NoData, Slo};
@@ -222,10 +222,8 @@ fn ratio(plan: &Plan<'_>, window: PromDuration) -> Ratio {
     if window == plan.base {
         return Ratio::Base;
     }
-    let is_period = window == plan.windows.period;
-    let seconds = window.as_secs_f64();
+    let (least, most) = bounds(plan, window);
     // As the rules: only a whole number of base windows leads back to the same chain of the count.
     let window = PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
-    let least = if is_period { 0.0 } else { plan.options.min_coverage * seconds };
-    Ratio::Window { window, least, most: (seconds * TOO_MUCH).ceil() }
+    Ratio::Window { window, least, most }
 }

@@ -9,7 +9,7 @@ use crate::rule::Rule;
 const LONG: PromDuration = PromDuration::from_secs(6 * 3600);
 const RUNG: u64 = 30 * 60 * 1000;
 /// A window that saw more than this share of itself and a base window (which a birth may see before it) reached behind its start: it is not that window.
-pub(crate) const TOO_MUCH: f64 = 1.1;
+const TOO_MUCH: f64 = 1.1;
 
 /// Events and ratio of one window.
 pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
@@ -37,17 +37,23 @@ pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
     let mut labels = plan.id_label();
     labels.insert("sloth_window".to_owned(), window.to_string());
     let of = |event: &str| plan.series(WINDOW, &format!("sloth_window=\"{window}\",sloth_event=\"{event}\""));
-    // The period's ratio is shown from the first day; its share observed stands beside it.
-    let least = if is_period { 0.0 } else { plan.options.min_coverage * seconds };
+    let (least, most) = bounds(plan, window);
     let ratio = format!(
-        "{} / ignoring(sloth_event) ({} > 0) and ignoring(sloth_event) ({} >= {least} <= {})",
+        "{} / ignoring(sloth_event) ({} > 0) and ignoring(sloth_event) ({} >= {least} <= {most})",
         of("error"),
         of("total"),
         of("covered"),
-        (seconds * TOO_MUCH + plan.base.as_secs_f64()).ceil(),
     );
     vec![
         record(WINDOW.to_owned(), events, labels),
         record(ratio_record(window), ratio, plan.window_labels(window)),
     ]
+}
+
+/// How many seconds of a window must have been seen, and may have been, for its ratio to be recorded.
+pub(crate) fn bounds(plan: &Plan<'_>, window: PromDuration) -> (f64, f64) {
+    let seconds = window.as_secs_f64();
+    // The period's ratio is shown from the first day; its share observed stands beside it.
+    let least = if window == plan.windows.period { 0.0 } else { plan.options.min_coverage * seconds };
+    (least, (seconds * TOO_MUCH + plan.base.as_secs_f64()).ceil())
 }
