@@ -9,6 +9,7 @@
 //! ```
 
 pub mod backfill;
+pub mod check;
 pub mod duration;
 pub mod finding;
 pub mod number;
@@ -19,6 +20,7 @@ pub mod slo;
 pub mod template;
 pub mod window;
 
+pub use check::{CheckOptions, Profile, PromqlCheck, check};
 pub use duration::PromDuration;
 pub use finding::{Field, Finding, Severity, Tier};
 pub use rule::{Rule, RuleGroup, RuleKind};

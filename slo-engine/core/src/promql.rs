@@ -14,36 +14,24 @@
 //! ```
 
 mod classify;
+pub mod lex;
+mod parse;
+mod regex;
 mod render;
 
 pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero, classify};
 pub use render::{base_count, drop_idle_filter, stretched, wrap};
+pub use parse::{ParseError, parse, parse_tokens};
 
 /// The window that a template is rendered with before it is parsed: no query contains it by chance.
 pub const SENTINEL: crate::PromDuration = crate::PromDuration::from_secs(817);
 
-/// Replaces the window action of a query template.
+/// Replaces the window actions of a query template. A template with anything else in it stays as it is; the check has
+/// reported that.
 #[must_use]
 pub fn with_window(template: &str, window: crate::PromDuration) -> String {
-    let mut out = String::with_capacity(template.len());
-    let mut rest = template;
-    let window = window.to_string();
-    while let Some(start) = rest.find("{{") {
-        let (before, action) = rest.split_at(start);
-        out.push_str(before);
-        let Some(end) = action.find("}}") else {
-            out.push_str(action);
-            return out;
-        };
-        let (action, after) = action.split_at(end + 2);
-        if action.trim_start_matches("{{").trim_end_matches("}}").trim_matches(['-', ' ', '\t']) == ".window"
-        {
-            out.push_str(&window);
-        } else {
-            out.push_str(action);
-        }
-        rest = after;
+    match crate::template::Template::parse(template) {
+        Ok(template) => template.render(&window.to_string()),
+        Err(_) => template.to_owned(),
     }
-    out.push_str(rest);
-    out
 }

@@ -18,6 +18,8 @@ pub struct Template {
     text: String,
     /// Where in `text` the window goes; ascending, several may share a place.
     windows: Vec<usize>,
+    /// Where each piece of text begins, here and in the query.
+    pieces: Vec<(usize, usize)>,
 }
 
 /// An action that is no spelling of `{{.window}}`.
@@ -93,13 +95,15 @@ impl Template {
     /// # Errors
     /// The first action that is no spelling of `{{.window}}`.
     pub fn parse(query: &str) -> Result<Self, TemplateError> {
-        let mut template = Self { text: String::with_capacity(query.len()), windows: Vec::new() };
+        let mut template = Self { text: String::with_capacity(query.len()), windows: Vec::new(), pieces: Vec::new() };
         let mut rest = query;
         let mut trim_start = false;
         loop {
             let opened = rest.find("{{");
             let (text, braces) = rest.split_at(opened.unwrap_or(rest.len()));
+            let whole = text.len();
             let text = if trim_start { text.trim_start_matches(SPACE) } else { text };
+            template.pieces.push((template.text.len(), query.len() - rest.len() + whole - text.len()));
             if opened.is_none() {
                 template.text.push_str(text);
                 template.text.shrink_to_fit();
@@ -137,6 +141,32 @@ impl Template {
             from = *at;
         }
         out.push_str(self.text.get(from..).unwrap_or_default());
+    }
+
+    /// Where in the query a byte of the rendered text comes from; a byte of a window comes from its action.
+    #[must_use]
+    pub fn source_offset(&self, rendered: usize, window: &str) -> usize {
+        // Without the windows before it, the offset is one of `text`.
+        let mut at = rendered;
+        for (passed, start) in self.windows.iter().enumerate() {
+            if at < *start {
+                break;
+            }
+            if at < start + window.len() {
+                // Inside the window: blame the end of the text before it.
+                let (from, source) = self.pieces.get(passed).copied().unwrap_or_default();
+                return source + (start - from);
+            }
+            at -= window.len();
+        }
+        let later = self.pieces.iter().rev().find(|(from, _)| *from <= at).copied().unwrap_or_default();
+        later.1 + (at - later.0)
+    }
+
+    /// Where the windows stand in the rendered text.
+    pub fn window_offsets(&self, window: &str) -> impl Iterator<Item = usize> {
+        let length = window.len();
+        self.windows.iter().enumerate().map(move |(index, at)| at + index * length)
     }
 
     /// How many times the window is used.

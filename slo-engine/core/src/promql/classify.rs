@@ -94,7 +94,7 @@ impl Classification {
 #[must_use]
 pub fn classify(template: &str, base: PromDuration) -> Classification {
     let text = with_window(template, SENTINEL);
-    let expr = match promql_parser::parser::parse(&text) {
+    let expr = match super::parse(&text) {
         Ok(expr) => expr,
         Err(error) => return direct(format!("the query does not parse: {error}")),
     };

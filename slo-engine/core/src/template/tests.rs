@@ -117,6 +117,21 @@ fn an_error_names_the_action_and_its_place() {
 }
 
 #[test]
+fn a_place_in_the_rendered_text_is_found_in_the_query() {
+    let query = "ab[{{ .window }}] {{/* c */}}+ {{- .window -}}  cd";
+    let template = Template::parse(query).unwrap();
+    let rendered = template.render("1m");
+    assert_eq!(rendered, "ab[1m] +1mcd");
+    for (needle, length) in [("ab", 0), ("] ", 0), ("+", 0), ("cd", 0), ("d", 0)] {
+        let at = template.source_offset(rendered.find(needle).unwrap() + length, "1m");
+        assert_eq!(query.get(at..at + needle.len()), Some(needle), "{needle}");
+    }
+    assert_eq!(template.source_offset(3, "1m"), query.find("{{").unwrap());
+    assert_eq!(template.source_offset(4, "1m"), query.find("{{").unwrap());
+    assert_eq!(template.window_offsets("1m").collect::<Vec<_>>(), [3, 8]);
+}
+
+#[test]
 fn sloths_condition_is_a_search_for_the_plain_spelling() {
     for yes in ["x[{{.window}}]", "{{   .window  }}", "{{{.window}}", "{{ $.window }}{{.window}}"] {
         assert!(mentions_window(yes), "{yes}");
