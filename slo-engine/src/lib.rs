@@ -12,3 +12,4 @@ pub mod cli;
 pub mod commands;
 pub mod input;
 pub mod output;
+pub mod spec;
