@@ -1,6 +1,6 @@
 //! Writes the tables of `docs/accuracy.md`, `docs/equivalence.md` and `docs/rule-cost.md` from runs of the real programs.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use anyhow::{Result, anyhow};
@@ -61,6 +61,17 @@ fn main() -> Result<()> {
     }
 }
 
+/// Name and version; the file's name when it was built without one.
+fn version(program: &Path) -> Result<String> {
+    let text = programs::version(program)?;
+    let number = text.split("version ").nth(1).and_then(|rest| rest.split([' ', '(']).find(|word| !word.is_empty()));
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    Ok(number.filter(|number| number.starts_with(|first: char| first.is_ascii_digit())).map_or_else(
+        || name.clone().into_owned(),
+        |number| format!("{name} {}", number.trim_end_matches(',')),
+    ))
+}
+
 /// Runs jobs on two threads, results in order.
 fn parallel<T: Sync, R: Send>(jobs: &[T], run: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
     let next = Mutex::new(0..jobs.len());
@@ -90,8 +101,7 @@ fn accuracy_table(arguments: &Arguments) -> Result<String> {
     let results = parallel(&scenarios, accuracy::measure)?;
     let mut text = String::new();
     for (scenario, rows) in scenarios.iter().zip(results) {
-        let version = programs::version(&scenario.promtool)?;
-        let version = version.split(" (").next().unwrap_or_default().trim_end_matches(',');
+        let version = version(&scenario.promtool)?;
         let goal = accuracy::goal(scenario);
         let percent = |value: f64| format!("{:.3} %", value * 100.0);
         let pair = |one: &accuracy::Deviation| {
@@ -106,8 +116,9 @@ fn accuracy_table(arguments: &Arguments) -> Result<String> {
             })
             .collect();
         text.push_str(&format!(
-            "**{}** ({version}, {} h of traffic; goal: mean of lean at most {})\n\n",
+            "**{}** ({version}, {} simulations of {} h; goal: mean of lean at most {})\n\n",
             scenario.name,
+            scenario.seeds.len(),
             scenario.seconds / 3600,
             percent(goal)
         ));
@@ -173,8 +184,7 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
     programs.extend(arguments.prometheus3.clone());
     let (mut rows, mut goals) = (Vec::new(), Vec::new());
     for program in &programs {
-        let version = programs::version(program)?;
-        let version = version.split(" (").next().unwrap_or_default().to_owned();
+        let version = version(program)?;
         for series in &sizes {
             let duration = std::time::Duration::from_secs(arguments.seconds);
             let [sloth, lean] = runtime.block_on(rule_cost::measure(Some(program), *series, duration))?;

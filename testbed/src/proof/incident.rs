@@ -61,6 +61,7 @@ impl Incident {
             .into_iter()
             .map(|(index, phase)| {
                 let mut target = simulate(&shape, index, seconds, phase, &mut random);
+                target.started = 1_000_000;
                 let of = |one: &usize| *one == index;
                 target.resets = self.resets.iter().filter(|(one, _)| of(one)).map(|(_, at)| start + at).collect();
                 let gaps = self.gaps.iter().filter(|(one, ..)| of(one));

@@ -50,6 +50,8 @@ pub struct Target {
     pub phase: u64,
     /// No scrape succeeds in `[from, to)`.
     pub gaps: Vec<(u64, u64)>,
+    /// What its counters stood at before the first second.
+    pub started: u64,
     /// Seconds at which its counters start from zero again.
     pub resets: Vec<u64>,
 }
@@ -118,8 +120,10 @@ impl Target {
                 missing += scrape;
             } else {
                 push_missing(&mut text, missing);
-                let zero = self.resets.iter().rev().find(|reset| **reset <= second).map_or(0, |reset| at(list, *reset));
-                text.push_str(&format!("{} ", at(list, second).saturating_sub(zero)));
+                let reset = self.resets.iter().rev().find(|reset| **reset <= second);
+                let count = at(list, second);
+                let shown = reset.map_or(count + self.started, |reset| count.saturating_sub(at(list, *reset)));
+                text.push_str(&format!("{shown} "));
                 missing = scrape - 1;
             }
             second += scrape;
