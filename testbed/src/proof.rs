@@ -15,5 +15,6 @@ pub mod incident;
 pub mod promtool;
 pub mod report;
 pub mod rule_cost;
+pub mod stopped;
 pub mod subject;
 pub mod traffic;

@@ -7,7 +7,8 @@ use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use testbed::programs;
 use testbed::proof::report::{replace, table, verdict};
-use testbed::proof::{accuracy, equivalence, incident, rule_cost};
+use testbed::proof::equivalence::Firing;
+use testbed::proof::{accuracy, equivalence, incident, rule_cost, stopped};
 
 /// Measures the generated rules on the real programs.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ enum What {
     Accuracy,
     /// Detection and reset of both profiles.
     Equivalence,
+    /// Only the part of it in which Prometheus stops or starts.
+    Stopped,
     /// Seconds and samples per hour.
     RuleCost,
 }
@@ -52,6 +55,12 @@ fn main() -> Result<()> {
     let (name, body) = match arguments.what {
         What::Accuracy => ("accuracy", accuracy_table(&arguments)?),
         What::Equivalence => ("equivalence", equivalence_table(&arguments)?),
+        What::Stopped => {
+            for told in stories()? {
+                println!("{told:?}");
+            }
+            return Ok(());
+        }
         What::RuleCost => ("rule-cost", cost_table(&arguments)?),
     };
     println!("{body}");
@@ -72,12 +81,12 @@ fn version(program: &Path) -> Result<String> {
     ))
 }
 
-/// Runs jobs on two threads, results in order.
-fn parallel<T: Sync, R: Send>(jobs: &[T], run: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+/// Runs jobs on some threads, results in order.
+fn parallel<T: Sync, R: Send>(threads: usize, jobs: &[T], run: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
     let next = Mutex::new(0..jobs.len());
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let Some(index) = next.lock().ok().and_then(|mut next| next.next()) else { break };
@@ -98,7 +107,7 @@ fn parallel<T: Sync, R: Send>(jobs: &[T], run: impl Fn(&T) -> Result<R> + Sync) 
 fn accuracy_table(arguments: &Arguments) -> Result<String> {
     let promtool = programs::promtool()?;
     let scenarios = accuracy::scenarios(&promtool, arguments.promtool3.as_deref(), arguments.quick);
-    let results = parallel(&scenarios, accuracy::measure)?;
+    let results = parallel(2, &scenarios, accuracy::measure)?;
     let mut text = String::new();
     for (scenario, rows) in scenarios.iter().zip(results) {
         let version = version(&scenario.promtool)?;
@@ -136,41 +145,74 @@ fn equivalence_table(arguments: &Arguments) -> Result<String> {
     jobs.extend((0..10).map(|phase| (incident::burst(phase), equivalence::Depth::Page)));
     let seeds = if arguments.quick { 6 } else { 48 };
     jobs.extend((0..seeds).map(|seed| (incident::random(seed), equivalence::Depth::Page)));
-    let outcomes = parallel(&jobs, |(incident, depth)| equivalence::run(&promtool, incident, *depth))?;
-    let seconds = |value: f64| format!("{}:{:02}:{:02}", (value / 3600.0).floor(), (value / 60.0).floor() % 60.0, value % 60.0);
+    let outcomes = parallel(2, &jobs, |(incident, depth)| equivalence::run(&promtool, incident, *depth))?;
     let mut rows = Vec::new();
     for outcome in &outcomes {
-        for (severity, both) in [("page", outcome.page), ("ticket", outcome.ticket)] {
-            let [sloth, lean] = both;
-            if severity == "ticket" && sloth.is_none() && lean.is_none() {
-                continue;
-            }
-            let time = |firing: Option<equivalence::Firing>, of: fn(equivalence::Firing) -> f64| {
-                firing.map_or_else(|| "-".to_owned(), |firing| seconds(of(firing)))
-            };
-            let difference = |of: fn(equivalence::Firing) -> f64| match (sloth, lean) {
-                (Some(sloth), Some(lean)) => format!("{:+} s", of(lean) - of(sloth)),
-                (None, None) => "-".to_owned(),
-                (None, Some(_)) => "lean only".to_owned(),
-                (Some(_), None) => "sloth only".to_owned(),
-            };
-            let law = if severity == "page" { verdict(outcome.violations == 0.0).to_owned() } else { String::new() };
-            rows.push(vec![
-                outcome.name.clone(),
-                severity.to_owned(),
-                time(sloth, |firing| firing.from),
-                time(lean, |firing| firing.from),
-                difference(|firing| firing.from),
-                time(sloth, |firing| firing.to),
-                time(lean, |firing| firing.to),
-                difference(|firing| firing.to),
-                law,
-            ]);
-        }
+        let law = verdict(outcome.violations == 0.0);
+        rows.extend(row(&outcome.name, "page", outcome.page, law));
+        rows.extend(row(&outcome.name, "ticket", outcome.ticket, ""));
     }
     let head = ["incident", "alert", "sloth detects", "lean", "difference", "sloth resets", "lean", "difference", "law"];
     let broken = outcomes.iter().filter(|outcome| outcome.violations > 0.0).count();
-    Ok(format!("{}\n{} incidents, law broken in {broken}: {}\n", table(&head, &rows), outcomes.len(), verdict(broken == 0)))
+    let mut text = format!(
+        "{}\n{} incidents, law broken in {broken}: {}\n",
+        table(&head, &rows),
+        outcomes.len(),
+        verdict(broken == 0)
+    );
+    if !arguments.quick {
+        text.push_str("\nEvaluation stops or starts (a real Prometheus, every duration divided by sixty):\n\n");
+        let told = stories()?;
+        let rows: Vec<_> = told
+            .iter()
+            .flat_map(|told| row(told.name, "page", told.page, "").into_iter().chain(row(told.name, "ticket", told.ticket, "")))
+            .collect();
+        text.push_str(&table(&head, &rows));
+    }
+    Ok(text)
+}
+
+fn stories() -> Result<Vec<stopped::Told>> {
+    let stories = stopped::stories();
+    parallel(stories.len(), &stories, |story| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(stopped::tell(None, story))
+    })
+}
+
+/// One row of the equivalence table; none for a ticket that neither profile raised.
+fn row(name: &str, severity: &str, both: [Option<Firing>; 2], law: &str) -> Option<Vec<String>> {
+    let [sloth, lean] = both;
+    if severity == "ticket" && sloth.is_none() && lean.is_none() {
+        return None;
+    }
+    let time = |firing: Option<Firing>, of: fn(Firing) -> f64| {
+        firing.map_or_else(|| "-".to_owned(), |firing| clock(of(firing)))
+    };
+    let difference = |of: fn(Firing) -> f64| match (sloth, lean) {
+        (Some(sloth), Some(lean)) => format!("{:+.0} s", of(lean) - of(sloth)),
+        (None, None) => "-".to_owned(),
+        (None, Some(_)) => "lean only".to_owned(),
+        (Some(_), None) => "sloth only".to_owned(),
+    };
+    Some(vec![
+        name.to_owned(),
+        severity.to_owned(),
+        time(sloth, |firing| firing.from),
+        time(lean, |firing| firing.from),
+        difference(|firing| firing.from),
+        time(sloth, |firing| firing.to),
+        time(lean, |firing| firing.to),
+        difference(|firing| firing.to),
+        law.to_owned(),
+    ])
+}
+
+/// `1:02:03`, with a sign before the incident.
+fn clock(seconds: f64) -> String {
+    let sign = if seconds < 0.0 { "-" } else { "" };
+    let seconds = seconds.abs().round();
+    format!("{sign}{}:{:02}:{:02}", (seconds / 3600.0).floor(), (seconds / 60.0).floor() % 60.0, seconds % 60.0)
 }
 
 fn cost_table(arguments: &Arguments) -> Result<String> {
