@@ -20,7 +20,7 @@ pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 
-pub use names::{BORN, DIRECT, HELD, INCREASE, RECOVERED, TALLY, WINDOW, ratio_record};
+pub use names::{BORN, DIRECT, HELD, INCREASE, PAST, RECOVERED, TALLY, WINDOW, ratio_record};
 pub use plan::{Counting, LeanOptions, Plan};
 
 use crate::finding::{Finding, Severity};

@@ -1,7 +1,7 @@
 //! Windows longer than the base: differences of two look-ups of the running count.
 
 use super::plan::Counting;
-use super::{BORN, HELD, Plan, TALLY, WINDOW, direct, ratio_record, record};
+use super::{BORN, HELD, PAST, Plan, TALLY, WINDOW, direct, ratio_record, record};
 use crate::PromDuration;
 use crate::rule::Rule;
 
@@ -23,14 +23,16 @@ pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
     let back = PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
     let count = plan.series(TALLY, "");
     let seconds = window.as_secs_f64();
-    let rung = if window > LONG {
-        format!("or {count} offset {} ", PromDuration::from_millis(back.as_millis() + RUNG))
-    } else {
-        String::new()
-    };
+    // A query that reads both now and long ago opens every block between for each of its selectors: far look-ups stand alone.
+    let far = (window > LONG).then(|| {
+        let rung = PromDuration::from_millis(back.as_millis() + RUNG);
+        let past = format!("{count} offset {back} or {count} offset {rung}");
+        record(format!("{PAST}{window}"), past, plan.id_label())
+    });
+    let past = far.as_ref().map_or_else(|| format!("{count} offset {back}"), |rule| plan.series(&rule.name, ""));
     // The past of a count younger than the window is zero; the last one before a hole is the past of the whole hole.
     let events = format!(
-        "clamp_min({count} - (({count} offset {back} {rung}or {held}) and on(sloth_id) ({born} <= time() - {seconds}) or 0 * {count}), 0)",
+        "clamp_min({count} - (({past} or {held}) and on(sloth_id) ({born} <= time() - {seconds}) or 0 * {count}), 0)",
         held = plan.series(HELD, ""),
         born = plan.series(BORN, ""),
     );
@@ -44,10 +46,12 @@ pub(super) fn rules(plan: &Plan<'_>, window: PromDuration) -> Vec<Rule> {
         of("total"),
         of("covered"),
     );
-    vec![
-        record(WINDOW.to_owned(), events, labels),
-        record(ratio_record(window), ratio, plan.window_labels(window)),
-    ]
+    far.into_iter()
+        .chain([
+            record(WINDOW.to_owned(), events, labels),
+            record(ratio_record(window), ratio, plan.window_labels(window)),
+        ])
+        .collect()
 }
 
 /// How many seconds of a window must have been seen, and may have been, for its ratio to be recorded.
