@@ -10,7 +10,9 @@
 
 pub mod backfill;
 pub mod check;
+pub mod diff;
 pub mod duration;
+pub mod explain;
 pub mod finding;
 pub mod number;
 pub mod profile;

@@ -18,10 +18,12 @@ pub mod lex;
 mod parse;
 mod regex;
 mod render;
+mod shape;
 
-pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero, classify};
+pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero};
 pub use render::{base_count, drop_idle_filter, stretched, wrap};
 pub use parse::{ParseError, parse, parse_tokens};
+pub use shape::{classify, shape, value_type};
 
 /// The window that a template is rendered with before it is parsed: no query contains it by chance.
 pub const SENTINEL: crate::PromDuration = crate::PromDuration::from_secs(817);

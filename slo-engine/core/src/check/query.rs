@@ -1,11 +1,10 @@
 //! One query: its template and its PromQL.
 
-use promql_parser::parser::Expr;
 use promql_parser::parser::value::ValueType;
 
 use super::{CheckOptions, Profile, PromqlCheck, error, finding, lint};
 use crate::finding::{Field, Finding, Severity};
-use crate::promql::{lex, parse_tokens};
+use crate::promql::{lex, value_type};
 use crate::template::{Template, mentions_window};
 
 /// The window that Sloth tries queries with.
@@ -41,9 +40,9 @@ pub(super) fn check(
     }
     let rendered = template.render(WINDOW);
     let tokens = lex::tokens(&rendered);
-    match parse_tokens(&rendered, &tokens) {
-        Ok(expr) => {
-            result(&expr, &field, findings);
+    match value_type(&rendered, &tokens) {
+        Ok(found) => {
+            result(&found, &field, findings);
             swallowed_parenthesis(query, &field, options, findings);
             if options.lints {
                 lint::query(&rendered, &tokens, &template, &field, findings);
@@ -84,8 +83,8 @@ fn window(
 }
 
 /// A rule records an instant vector or a number.
-fn result(expr: &Expr, field: &Field, findings: &mut Vec<Finding>) {
-    let (what, help) = match expr.value_type() {
+fn result(found: &ValueType, field: &Field, findings: &mut Vec<Finding>) {
+    let (what, help) = match found {
         ValueType::Matrix => ("a range of samples", Some("wrap it in a function such as `rate(...)`")),
         ValueType::String => ("a text", None),
         ValueType::Vector | ValueType::Scalar => return,

@@ -84,15 +84,8 @@ impl Classification {
 }
 
 /// Classifies a query template against the base window.
-///
-/// ```
-/// use slo_engine_core::{PromDuration, promql::classify};
-/// let base = PromDuration::from_secs(300);
-/// assert!(classify("sum(rate(errors_total[{{.window}}]))", base).additive().is_some());
-/// assert!(classify("max(rate(errors_total[{{.window}}]))", base).additive().is_none());
-/// ```
 #[must_use]
-pub fn classify(template: &str, base: PromDuration) -> Classification {
+pub(super) fn classify(template: &str, base: PromDuration) -> Classification {
     let text = with_window(template, SENTINEL);
     let expr = match super::parse(&text) {
         Ok(expr) => expr,
@@ -296,7 +289,7 @@ pub(super) fn is_idle_filter(binary: &BinaryExpr) -> bool {
 /// vanishes with any of its parts, whatever the others are.
 #[must_use]
 pub fn absence_is_zero(template: &str) -> bool {
-    promql_parser::parser::parse(&with_window(template, SENTINEL)).is_ok_and(|expr| lone(&expr))
+    super::parse(&with_window(template, SENTINEL)).is_ok_and(|expr| lone(&expr))
 }
 
 fn lone(expr: &Expr) -> bool {

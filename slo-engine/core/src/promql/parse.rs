@@ -69,6 +69,11 @@ pub fn parse(query: &str) -> Result<Expr, ParseError> {
 /// As [`parse`].
 pub fn parse_tokens(query: &str, tokens: &[Token]) -> Result<Expr, ParseError> {
     look(query, tokens)?;
+    parse_looked(query, tokens)
+}
+
+/// As [`parse_tokens`], after [`look`].
+pub(super) fn parse_looked(query: &str, tokens: &[Token]) -> Result<Expr, ParseError> {
     let text = rewrite(query, tokens, false);
     promql_parser::parser::parse(&text)
         .or_else(|error| {
@@ -83,7 +88,7 @@ pub fn parse_tokens(query: &str, tokens: &[Token]) -> Result<Expr, ParseError> {
 }
 
 /// Finds what the parser would overlook, and what it would report without a place.
-fn look(query: &str, tokens: &[Token]) -> Result<(), ParseError> {
+pub(super) fn look(query: &str, tokens: &[Token]) -> Result<(), ParseError> {
     let mut open: Vec<&Token> = Vec::new();
     let mut before = "";
     for (index, token) in tokens.iter().enumerate() {
