@@ -29,15 +29,18 @@ impl SingleFile {
 
     /// Puts the files in place and removes parts that an earlier, longer output left.
     ///
+    /// Gives back how many files it has.
+    ///
     /// # Errors
     /// A file could not be replaced; it and those after it are as they were.
-    pub fn commit(mut self) -> io::Result<()> {
+    pub fn commit(mut self) -> io::Result<usize> {
         self.close()?;
         let parts = self.finished.len();
         for file in self.finished {
             file.commit()?;
         }
-        remove_stale_parts(&self.path, parts)
+        remove_stale_parts(&self.path, parts)?;
+        Ok(parts)
     }
 
     fn close(&mut self) -> io::Result<()> {
@@ -95,15 +98,23 @@ impl RuleTree {
         TreeOutput { tree: self, relative: relative.to_owned(), open: None, files: Vec::new() }
     }
 
-    /// Puts all new versions in place.
+    /// Whether the file at this path below the root exists and was written by this program.
+    #[must_use]
+    pub fn wrote(&self, relative: &Path) -> bool {
+        wrote(&self.root.join(relative)).unwrap_or(false)
+    }
+
+    /// Puts all new versions in place. Gives back how many files they are.
     ///
     /// # Errors
     /// A file could not be replaced: which, and why. Those before it are new, those after it old.
-    pub fn commit(self, outputs: Vec<StagedFiles>) -> Result<(), (PathBuf, io::Error)> {
+    pub fn commit(self, outputs: Vec<StagedFiles>) -> Result<usize, (PathBuf, io::Error)> {
         let mut made = PathBuf::new();
+        let mut files = 0;
         for output in outputs {
             let first = self.root.join(&output.relative);
             let parts = output.files.len();
+            files += parts;
             for (index, staged) in output.files.into_iter().enumerate() {
                 let target = part_path(&first, index + 1);
                 let parent = target.parent().unwrap_or(&self.root);
@@ -115,7 +126,7 @@ impl RuleTree {
             }
             remove_stale_parts(&first, parts).map_err(|error| (first, error))?;
         }
-        Ok(())
+        Ok(files)
     }
 
     /// Leaves everything as it was.
@@ -226,19 +237,37 @@ fn wrote(path: &Path) -> io::Result<bool> {
     Ok(is_ours(&beginning))
 }
 
-/// `rules.yaml`, `rules-2.yaml`, …
-#[must_use]
-pub fn part_path(path: &Path, part: usize) -> PathBuf {
+/// Between the stem of a split file's name and the number of the part.
+const PART: &str = ".part";
+
+/// `rules.yaml`, `rules.part2.yaml`, …
+fn part_path(path: &Path, part: usize) -> PathBuf {
     if part < 2 {
         return path.to_owned();
     }
     let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!("-{part}"));
+    name.push(format!("{PART}{part}"));
     if let Some(extension) = path.extension() {
         name.push(".");
         name.push(extension);
     }
     path.with_file_name(name)
+}
+
+/// The file whose part this would be: `rules.yaml` for `rules.part2.yaml`, and for itself.
+#[must_use]
+pub fn whole_path(path: &Path) -> PathBuf {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.rsplit_once(PART));
+    match stem {
+        Some((whole, number)) if number.parse::<usize>().is_ok_and(|number| number > 1) => {
+            let name = path.extension().map_or_else(
+                || whole.to_owned(),
+                |extension| format!("{whole}.{}", extension.to_string_lossy()),
+            );
+            path.with_file_name(name)
+        }
+        _ => path.to_owned(),
+    }
 }
 
 /// Parts after the last one written would be read beside the new files.

@@ -98,7 +98,7 @@ fn object(out: &mut String, meta: &ObjectMeta, part: usize, empty: bool) {
     labels.insert("app.kubernetes.io/component".to_owned(), "SLO".to_owned());
     labels.insert("app.kubernetes.io/managed-by".to_owned(), "sloth".to_owned());
     yaml::map(out, 2, "labels", &labels);
-    let name = if part > 1 { format!("{}-{part}", meta.name) } else { meta.name.clone() };
+    let name = if part > 1 { format!("{}-part{part}", meta.name) } else { meta.name.clone() };
     if !name.is_empty() {
         yaml::entry(out, 2, "name", &name);
     }

@@ -11,6 +11,7 @@ mod recordings;
 use crate::duration::PromDuration;
 use crate::rule::RuleGroup;
 use crate::slo::Slo;
+use crate::template::TemplateError;
 use crate::window::PeriodWindows;
 
 /// What does not come from the SLO.
@@ -29,7 +30,7 @@ pub struct Options {
 pub enum RulesError {
     /// A query is no template this program renders.
     #[error("query template: {0}")]
-    Template(String),
+    Template(#[from] TemplateError),
     /// The period rule averages the ratios of the shortest page window; over that same window there is nothing to
     /// average.
     #[error("the SLO period {0} is also the short window of the quick page alert: choose a longer period")]
@@ -57,11 +58,6 @@ pub fn rules(slo: &Slo, windows: &PeriodWindows, options: &Options) -> Result<Ve
         add("sloth-slo-alerts", alerts::rules(slo, windows));
     }
     Ok(groups)
-}
-
-/// Fills in the window.
-fn render(template: &str, window: PromDuration) -> Result<String, RulesError> {
-    Ok(template.replace("{{.window}}", &window.to_string()))
 }
 
 #[cfg(test)]

@@ -41,8 +41,8 @@ fn a_tree_appears_at_once_or_not_at_all() {
     let tree = RuleTree::open(&root).unwrap();
     let outputs = vec![write(&tree, "a/b.yaml", &["x"]), write(&tree, "c.yml", &["y", "z"])];
     tree.commit(outputs).unwrap();
-    assert_eq!(files(&root), ["a", "a/b.yaml", "c-2.yml", "c.yml"]);
-    assert!(fs::read_to_string(root.join("c-2.yml")).unwrap().ends_with("\nz"));
+    assert_eq!(files(&root), ["a", "a/b.yaml", "c.part2.yml", "c.yml"]);
+    assert!(fs::read_to_string(root.join("c.part2.yml")).unwrap().ends_with("\nz"));
 }
 
 #[test]
@@ -54,9 +54,9 @@ fn parts_that_are_no_longer_needed_go() {
         tree.commit(outputs).unwrap();
     };
     put(&["1", "2", "3"]);
-    fs::copy(directory.path().join("a.yaml"), directory.path().join("a-4.yaml")).unwrap();
+    fs::copy(directory.path().join("a.yaml"), directory.path().join("a.part4.yaml")).unwrap();
     put(&["1"]);
-    assert_eq!(files(directory.path()), ["a-4.yaml", "a.yaml"], "a-4 is no part: its first line does not say so");
+    assert_eq!(files(directory.path()), ["a.part4.yaml", "a.yaml"], "a.part4 is no part: its first line does not say so");
 }
 
 #[test]
@@ -87,9 +87,9 @@ fn a_single_file_is_split_into_numbered_neighbours() {
         file.commit().unwrap();
     };
     put(3);
-    assert_eq!(files(directory.path()), ["rules", "rules-2", "rules-3"]);
+    assert_eq!(files(directory.path()), ["rules", "rules.part2", "rules.part3"]);
     put(2);
-    assert_eq!(files(directory.path()), ["rules", "rules-2"]);
+    assert_eq!(files(directory.path()), ["rules", "rules.part2"]);
 }
 
 #[test]
@@ -104,4 +104,12 @@ fn permissions_of_a_replaced_file_are_kept() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
     }
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o604);
+}
+
+#[test]
+fn a_part_knows_its_whole() {
+    for (part, whole) in [("a/b.part2.yaml", "a/b.yaml"), ("b.part2", "b.part2"), ("b.part1.yml", "b.part1.yml"), ("b.yml", "b.yml")]
+    {
+        assert_eq!(whole_path(Path::new(part)), Path::new(whole));
+    }
 }

@@ -100,9 +100,9 @@ fn lists_are_split_into_files_and_objects_into_objects() {
     );
     assert!(files.iter().all(|file| file.len() <= max));
 
-    let max = object("x-2", "\na\nb").len();
+    let max = object("x-part2", "\na\nb").len();
     let files = put(&[(mk_object("x"), &["a", "b", "c", "d", "e"])], Some(max)).unwrap();
-    let expected = [object("x", "\na\nb\nc"), object("x-2", "\nd\ne")].join("---\n");
+    let expected = [object("x", "\na\nb\nc"), object("x-part2", "\nd\ne")].join("---\n");
     assert_eq!(files, [format!("{HEAD}{expected}")]);
 }
 

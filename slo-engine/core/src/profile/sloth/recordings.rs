@@ -4,10 +4,11 @@ use super::{RulesError, names};
 use crate::duration::PromDuration;
 use crate::rule::{Rule, RuleKind};
 use crate::slo::{Sli, Slo};
+use crate::template::Template;
 use crate::window::PeriodWindows;
 
 pub(super) fn rules(slo: &Slo, windows: &PeriodWindows) -> Result<Vec<Rule>, RulesError> {
-    let template = ratio_template(&slo.sli);
+    let template = Template::parse(&ratio_template(&slo.sli))?;
     let mut all = windows.alert_windows();
     // The period comes last even when an alert window is just as long: then there are two equal rules.
     all.push(slo.period);
@@ -16,7 +17,7 @@ pub(super) fn rules(slo: &Slo, windows: &PeriodWindows) -> Result<Vec<Rule>, Rul
             let expr = if window == slo.period {
                 mean_of_base_ratios(slo, windows)?
             } else {
-                super::render(&template, window)?
+                template.render(&window.to_string())
             };
             Ok(ratio_rule(slo, window, expr))
         })
