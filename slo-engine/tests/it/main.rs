@@ -1,9 +1,13 @@
 //! Integration tests.
 
+mod accuracy;
 mod architecture;
 mod backfill;
-mod accuracy;
+mod cli;
+mod conformance;
 mod equivalence;
+mod generate;
 mod lean_promtool;
 mod lean_support;
 mod output;
+mod sloth_traps;

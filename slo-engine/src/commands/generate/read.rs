@@ -1,0 +1,150 @@
+//! Sources, a batch at a time.
+
+use std::fs;
+
+use daemon_kit::diagnostic::{Diagnostic, Level};
+use rayon::prelude::*;
+
+use super::args::OutputArgs;
+use super::feed::Place;
+use crate::input::Input;
+use crate::spec::{self, LoadOptions, Loaded, LocatedSlo, Registry};
+
+/// Sources read together: at most so many files and, past the first, so many bytes.
+const BATCH_FILES: usize = 256;
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// Reads sources and knows which SLOs it has seen.
+pub(super) struct Reader<'a> {
+    output: &'a OutputArgs,
+    options: LoadOptions,
+    registry: Registry,
+    documents: usize,
+}
+
+/// A source that was read.
+pub(super) struct Read<'a> {
+    pub(super) input: &'a Input,
+    pub(super) loaded: Loaded,
+    /// Something of it could not be used.
+    pub(super) failed: bool,
+    /// What its documents go into.
+    places: Vec<Place>,
+    /// Number of its first document among all.
+    first: usize,
+}
+
+/// An SLO of a source.
+pub(super) struct Item<'r> {
+    pub(super) located: &'r LocatedSlo,
+    pub(super) place: &'r Place,
+    /// Tells its document from those of other SLOs.
+    pub(super) document: usize,
+}
+
+impl Read<'_> {
+    pub(super) fn slos(&self) -> impl Iterator<Item = Item<'_>> {
+        self.loaded.slos.iter().filter_map(|located| {
+            let place = self.places.get(located.object)?;
+            Some(Item { located, place, document: self.first + located.object })
+        })
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(output: &'a OutputArgs, options: LoadOptions) -> Self {
+        Self { output, options, registry: Registry::default(), documents: 0 }
+    }
+
+    /// Reads the next inputs and takes them off `rest`. An SLO that another document defines too is an error where both
+    /// would stand in one file; in a tree it is a warning across files, which may be meant for different servers.
+    pub(super) fn batch<'i>(
+        &mut self,
+        rest: &mut &'i [Input],
+        stdin: &mut dyn std::io::Read,
+        tree: bool,
+    ) -> Vec<Read<'i>> {
+        let (batch, left) = rest.split_at(batch_length(rest));
+        *rest = left;
+        let mut loaded: Vec<Loaded> = match batch {
+            [one] => vec![load(one, stdin, &self.options)],
+            many => many.par_iter().map(|input| load(input, &mut std::io::empty(), &self.options)).collect(),
+        };
+        for one in &mut loaded {
+            self.find_duplicates(one, tree);
+        }
+        batch
+            .iter()
+            .zip(loaded)
+            .map(|(input, loaded)| {
+                let places: Vec<_> =
+                    loaded.objects.iter().map(|object| Place::of(self.output, input, object)).collect();
+                let first = self.documents;
+                self.documents += places.len();
+                Read { input, failed: loaded.has_errors(), loaded, places, first }
+            })
+            .collect()
+    }
+
+    fn find_duplicates(&mut self, loaded: &mut Loaded, tree: bool) {
+        let Loaded { slos, diagnostics, .. } = loaded;
+        slos.retain(|slo| {
+            let Err(mut duplicate) = self.registry.insert(slo) else { return true };
+            let here = slo.source.name();
+            let elsewhere = duplicate.related.iter().any(|(place, _)| place.source.name() != here);
+            let other_file = tree && elsewhere;
+            if other_file {
+                duplicate.level = Level::Warning;
+                duplicate.help = Some("harmless only if the two files go to different Prometheus servers".to_owned());
+            }
+            diagnostics.push(duplicate);
+            other_file
+        });
+    }
+}
+
+fn load(input: &Input, stdin: &mut dyn std::io::Read, options: &LoadOptions) -> Loaded {
+    match input.read(stdin) {
+        Ok(source) => spec::load(&source, options),
+        Err(error) => {
+            let unreadable = Diagnostic::error("unreadable", format!("{error:#}"));
+            Loaded { diagnostics: vec![unreadable], ..Loaded::default() }
+        }
+    }
+}
+
+fn batch_length(inputs: &[Input]) -> usize {
+    let mut bytes = 0;
+    for (index, input) in inputs.iter().take(BATCH_FILES).enumerate() {
+        bytes += match input {
+            Input::Stdin => BATCH_BYTES,
+            Input::File { path, .. } => fs::metadata(path).map_or(0, |meta| meta.len()),
+        };
+        if bytes >= BATCH_BYTES {
+            return index.max(1);
+        }
+    }
+    inputs.len().min(BATCH_FILES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn batches_are_bounded_by_files_and_bytes() {
+        let directory = tempfile::tempdir().unwrap();
+        let input = |name: &str, bytes: u64| {
+            let path = directory.path().join(name);
+            fs::File::create(&path).unwrap().set_len(bytes).unwrap();
+            Input::File { path, relative: PathBuf::from(name) }
+        };
+        let (small, large) = (input("small", 10), input("large", BATCH_BYTES));
+        assert_eq!(batch_length(&vec![small.clone(); 1_000]), BATCH_FILES);
+        assert_eq!(batch_length(&[small.clone(), small.clone(), large.clone()]), 2);
+        assert_eq!(batch_length(&[large, small]), 1);
+        assert_eq!(batch_length(&[Input::Stdin]), 1);
+    }
+}
