@@ -45,7 +45,9 @@ impl AtomicFile {
             Err(error) => return Err(error),
         };
         let (target, permissions) = match old {
-            Some(meta) if meta.is_file() => (Target::Replace(fs::canonicalize(path)?), Some(meta.permissions())),
+            Some(meta) if meta.is_file() => {
+                (Target::Replace(fs::canonicalize(path)?), Some(meta.permissions()))
+            }
             Some(meta) if meta.is_dir() => return Err(io::Error::from(io::ErrorKind::IsADirectory)),
             Some(_) => (Target::WriteTo(path.to_owned()), None),
             None => (Target::Replace(path.to_owned()), None),

@@ -213,7 +213,11 @@ fn prune_below(
                 fs::remove_dir(&path).map_err(at(&path))?;
             }
             emptied
-        } else if kind.is_file() && is_rule_file(&path) && !keep(&relative) && wrote(&path).map_err(at(&path))? {
+        } else if kind.is_file()
+            && is_rule_file(&path)
+            && !keep(&relative)
+            && wrote(&path).map_err(at(&path))?
+        {
             fs::remove_file(&path).map_err(at(&path))?;
             removed.push(path);
             true

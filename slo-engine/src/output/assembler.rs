@@ -40,7 +40,9 @@ pub enum OutputError {
     #[error("cannot write the rules")]
     Io(#[from] io::Error),
     /// Even alone the group does not fit.
-    #[error("group {group} has {size} bytes with its head, more than --max-bytes {max}: nothing smaller can be split off")]
+    #[error(
+        "group {group} has {size} bytes with its head, more than --max-bytes {max}: nothing smaller can be split off"
+    )]
     GroupTooLarge {
         /// Its name.
         group: String,

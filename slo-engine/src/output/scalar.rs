@@ -94,7 +94,8 @@ fn is_literal(text: &str) -> bool {
         && !body.starts_with([' ', '\t', '\n'])
         && !body.is_empty()
         && body.split('\n').all(|line| {
-            (line.is_empty() || !line.trim_ascii().is_empty()) && line.chars().all(|c| c == '\t' || is_printable(c))
+            (line.is_empty() || !line.trim_ascii().is_empty())
+                && line.chars().all(|c| c == '\t' || is_printable(c))
         })
 }
 
@@ -133,16 +134,86 @@ mod tests {
     #[test]
     fn plain_only_when_nobody_can_misread_it() {
         for plain in [
-            "shop", "sum(rate(x{a=\"b\"}[5m]))", "(page) {{$labels.x}} is, too", "a:b", "a#b", "slo:objective:ratio",
-            "5m", "1h30m", "5m29s999ms", "4w", "gut genügt", "don't", "nope", "a - b", "x ? y",
+            "shop",
+            "sum(rate(x{a=\"b\"}[5m]))",
+            "(page) {{$labels.x}} is, too",
+            "a:b",
+            "a#b",
+            "slo:objective:ratio",
+            "5m",
+            "1h30m",
+            "5m29s999ms",
+            "4w",
+            "gut genügt",
+            "don't",
+            "nope",
+            "a - b",
+            "x ? y",
         ] {
             assert_eq!(style(plain, false), Style::Plain, "{plain}");
         }
         for quoted in [
-            "", " a", "a ", "a: b", "a:", "a #b", "yes", "On", "NULL", "~", "=", "<<", "-", "- a", "?", "? a", "1", "1.5",
-            "0x1F", "1e3", "12:30", "2001-01-01", "1_000", ".5", ".inf", "+1", "#a", "&a", "*a", "!a", "%a", "@a", "`a", "'a'",
-            "\"a\"", "{a}", "[a]", "|", ">", ",a", "---", "...", "a\tb", "a\u{85}b", "a\u{2028}b", "\u{feff}a", "a\u{7f}",
-            "5", "5mm5", "5msm", "5e3", "_1", "a\rb", "\na", " a\nb", "a\n\n", "a\n  \nb", "\n", "y", "N", "Übung",
+            "",
+            " a",
+            "a ",
+            "a: b",
+            "a:",
+            "a #b",
+            "yes",
+            "On",
+            "NULL",
+            "~",
+            "=",
+            "<<",
+            "-",
+            "- a",
+            "?",
+            "? a",
+            "1",
+            "1.5",
+            "0x1F",
+            "1e3",
+            "12:30",
+            "2001-01-01",
+            "1_000",
+            ".5",
+            ".inf",
+            "+1",
+            "#a",
+            "&a",
+            "*a",
+            "!a",
+            "%a",
+            "@a",
+            "`a",
+            "'a'",
+            "\"a\"",
+            "{a}",
+            "[a]",
+            "|",
+            ">",
+            ",a",
+            "---",
+            "...",
+            "a\tb",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "a\u{7f}",
+            "5",
+            "5mm5",
+            "5msm",
+            "5e3",
+            "_1",
+            "a\rb",
+            "\na",
+            " a\nb",
+            "a\n\n",
+            "a\n  \nb",
+            "\n",
+            "y",
+            "N",
+            "Übung",
         ] {
             assert_eq!(style(quoted, false), Style::Quoted, "{quoted:?}");
         }

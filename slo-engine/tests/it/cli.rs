@@ -138,17 +138,20 @@ pub(crate) fn rules(text: &str) -> Vec<(String, serde_json::Value)> {
 
 /// The first rule of this name.
 pub(crate) fn rule(text: &str, name: &str) -> serde_json::Value {
-    rules(text).into_iter().find(|(found, _)| found == name).unwrap_or_else(|| panic!("no {name} in {text}")).1
+    rules(text)
+        .into_iter()
+        .find(|(found, _)| found == name)
+        .unwrap_or_else(|| panic!("no {name} in {text}"))
+        .1
 }
 
 /// Checks rule files with the real promtool: `PROMTOOL` or the one on the path.
 pub(crate) fn promtool_check(path: &Path) -> String {
     let promtool = std::env::var_os("PROMTOOL").unwrap_or_else(|| "promtool".into());
-    let output = Command::new(&promtool)
-        .args(["check", "rules", "--lint=none"])
-        .arg(path)
-        .output()
-        .unwrap_or_else(|error| panic!("{}: {error} (install it, or name it in PROMTOOL)", promtool.display()));
+    let output =
+        Command::new(&promtool).args(["check", "rules", "--lint=none"]).arg(path).output().unwrap_or_else(
+            |error| panic!("{}: {error} (install it, or name it in PROMTOOL)", promtool.display()),
+        );
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(output.status.success(), "{}: {said}", path.display());
     said

@@ -164,7 +164,10 @@ fn looks_like_a_file_that_people_read() {
                 name: "slo:sli_error:ratio_rate5m".to_owned(),
                 expr: "(a{b=\"c\"}[5m])\n/\n(d)\n".to_owned(),
                 hold: None,
-                labels: BTreeMap::from([("sloth_window".to_owned(), "5m".to_owned()), ("on".to_owned(), "2".to_owned())]),
+                labels: BTreeMap::from([
+                    ("sloth_window".to_owned(), "5m".to_owned()),
+                    ("on".to_owned(), "2".to_owned()),
+                ]),
                 annotations: BTreeMap::new(),
             },
             Rule {
@@ -173,7 +176,10 @@ fn looks_like_a_file_that_people_read() {
                 expr: "(\n  1 - x\n)".to_owned(),
                 hold: Some(PromDuration::from_secs(900)),
                 labels: BTreeMap::new(),
-                annotations: BTreeMap::from([("title".to_owned(), "(page) {{$labels.x}} is: bad".to_owned())]),
+                annotations: BTreeMap::from([(
+                    "title".to_owned(),
+                    "(page) {{$labels.x}} is: bad".to_owned(),
+                )]),
             },
         ],
     }];

@@ -28,7 +28,8 @@ fn with_sli(sli: &str, more: &str) -> String {
     )
 }
 
-const EVENTS: &str = "{events: {error_query: 'bad[{{.window}}]', total_query: 'all[{{.window}}]'}}";
+const EVENTS: &str =
+    "{events: {error_query: 'rate(bad[{{.window}}])', total_query: 'rate(all[{{.window}}])'}}";
 
 fn raw(query: &str) -> String {
     format!("{{raw: {{error_ratio_query: '{query}'}}}}")
@@ -70,9 +71,11 @@ spec:
 
 #[test]
 fn s10_01_a_rejected_spec_leaves_the_old_output_alone() {
-    let directory = files(&[("in/a.yaml", &spec("aa")), ("in/b.yaml", &spec("bb")), ("in/c.yaml", &spec("cc"))]);
+    let directory =
+        files(&[("in/a.yaml", &spec("aa")), ("in/b.yaml", &spec("bb")), ("in/c.yaml", &spec("cc"))]);
     let generate = |more: &[&str]| {
-        slo_engine(["generate", "--profile", "sloth"].into_iter().chain(more.iter().copied())).cwd(directory.path())
+        slo_engine(["generate", "--profile", "sloth"].into_iter().chain(more.iter().copied()))
+            .cwd(directory.path())
     };
     generate(&["-i", "in", "-o", "out"]).ok();
     generate(&["-i", "in/b.yaml", "-o", "b.yaml"]).ok();
@@ -84,7 +87,11 @@ fn s10_01_a_rejected_spec_leaves_the_old_output_alone() {
     generate(&["-i", "in/b.yaml", "-o", "b.yaml"]).fails("objective");
     assert_eq!(["a", "b", "c"].map(|name| get(directory.path(), &format!("out/{name}.yaml"))), old);
     assert_eq!(get(directory.path(), "b.yaml"), old[1]);
-    assert_eq!(std::fs::read_dir(directory.path().join("out")).unwrap().count(), 3, "nothing temporary is left");
+    assert_eq!(
+        std::fs::read_dir(directory.path().join("out")).unwrap().count(),
+        3,
+        "nothing temporary is left"
+    );
     assert_eq!(generate(&["-i", "in/b.yaml"]).fails("objective").stdout, "");
 
     // With --keep-going the sound ones are written, and only they.
@@ -100,7 +107,11 @@ fn s10_01_open_files_do_not_grow_with_specs() {
         put(directory.path(), &format!("in/{number}.yaml"), &spec(&format!("slo-{number}")));
     }
     let status = std::process::Command::new("sh")
-        .args(["-c", "ulimit -n 64; exec \"$0\" generate --no-log -i in -o out", env!("CARGO_BIN_EXE_slo-engine")])
+        .args([
+            "-c",
+            "ulimit -n 64; exec \"$0\" generate --no-log -i in -o out",
+            env!("CARGO_BIN_EXE_slo-engine"),
+        ])
         .current_dir(directory.path())
         .status()
         .unwrap();
@@ -136,9 +147,19 @@ fn s10_02_byte_order_marks_heads_comments_and_crlf_are_fine() {
 #[test]
 fn s10_03_string_fields_take_scalars_as_yaml_1_1_reads_them() {
     for (written, read) in [
-        ("yes", "true"), ("On", "true"), ("010", "8"), ("0o17", "15"), ("1_000", "1000"), ("0x1F", "31"), ("1.50", "1.5"),
-        ("1e3", "1000"), (".inf", "+Inf"), ("12:30:45", "12:30:45"), ("2024-01-02", "2024-01-02"),
-        ("1.23456789", "1.2345679"), ("\"yes\"", "yes"),
+        ("yes", "true"),
+        ("On", "true"),
+        ("010", "8"),
+        ("0o17", "15"),
+        ("1_000", "1000"),
+        ("0x1F", "31"),
+        ("1.50", "1.5"),
+        ("1e3", "1000"),
+        (".inf", "+Inf"),
+        ("12:30:45", "12:30:45"),
+        ("2024-01-02", "2024-01-02"),
+        ("1.23456789", "1.2345679"),
+        ("\"yes\"", "yes"),
     ] {
         let ran = sloth(with_sli(EVENTS, &format!("    labels: {{key: {written}}}\n"))).ok();
         let info = rule(&ran.stdout, "sloth_slo_info");
@@ -160,7 +181,8 @@ fn s10_03_kubernetes_specs_take_only_strings() {
 
 #[test]
 fn s10_04_keys_ignore_case_except_in_kubernetes_specs() {
-    let out = sloth(with_sli(EVENTS, "").replace("service:", "SERVICE:").replace("slos:", "Slos:")).ok().stdout;
+    let out =
+        sloth(with_sli(EVENTS, "").replace("service:", "SERVICE:").replace("slos:", "Slos:")).ok().stdout;
     assert_eq!(rule(&out, "sloth_slo_info")["labels"]["sloth_service"], "shop");
     let wrong = sloth(KUBERNETES.replace("errorRatioQuery", "ErrorRatioQuery")).run();
     assert_eq!(wrong.code, 1, "{}", wrong.stderr);
@@ -184,7 +206,7 @@ slos:
   - &first
     name: one
     objective: 99
-    sli: {raw: {error_ratio_query: 'a[{{.window}}]'}}
+    sli: {raw: {error_ratio_query: 'rate(a[{{.window}}])'}}
     alerting: &quiet {page_alert: {disable: true}, ticket_alert: {disable: true}}
   - <<: *first
     name: two
@@ -201,12 +223,22 @@ fn s10_05_labels_override_the_identity_but_expressions_keep_it() {
     let ratio = rule(&out, "slo:sli_error:ratio_rate5m");
     assert_eq!(ratio["labels"]["sloth_id"], "mine");
     assert_eq!(ratio["labels"]["sloth_window"], "mine");
-    assert!(rule(&out, "slo:current_burn_rate:ratio")["expr"].as_str().unwrap().contains("sloth_id=\"shop-checkout\""));
+    assert!(
+        rule(&out, "slo:current_burn_rate:ratio")["expr"]
+            .as_str()
+            .unwrap()
+            .contains("sloth_id=\"shop-checkout\"")
+    );
 }
 
 #[test]
 fn s10_06_override_previous_drops_all_rules_of_an_slo() {
-    let text = spec("aa") + &spec("bb").split_once("slos:\n").unwrap().1.replace("    alerting", "    plugins: {overridePrevious: true}\n    alerting");
+    let text = spec("aa")
+        + &spec("bb")
+            .split_once("slos:\n")
+            .unwrap()
+            .1
+            .replace("    alerting", "    plugins: {overridePrevious: true}\n    alerting");
     let out = sloth(text).ok().stdout;
     assert_eq!(group_names(&out).len(), 3);
     assert!(!out.contains("shop-bb"));
@@ -253,24 +285,28 @@ fn s10_07_sloth_refuses_names_of_one_character_and_lean_does_not() {
 
 #[test]
 fn s10_07_sloth_wants_one_plain_spelling_of_the_window_and_lean_does_not() {
-    for query in ["a[{{- .window -}}]", "a[{{\t.window}}]"] {
+    for query in ["rate(a[{{- .window -}}])", "rate(a[{{\t.window}}])"] {
         let text = with_sli("{raw: {error_ratio_query: \"QUERY\"}}".replace("QUERY", query).as_str(), "");
         sloth(&text).fails("window");
         slo_engine(["generate", "-i", "-"]).stdin(&text).ok();
     }
-    let both = with_sli(&raw("a[{{- .window -}}] / b[{{ .window }}]"), "");
-    assert_eq!(rule(&sloth(both).ok().stdout, "slo:sli_error:ratio_rate5m")["expr"], "(a[5m] / b[5m])");
+    let both = with_sli(&raw("rate(a[{{- .window -}}]) / rate(b[{{ .window }}])"), "");
+    assert_eq!(
+        rule(&sloth(both).ok().stdout, "slo:sli_error:ratio_rate5m")["expr"],
+        "(rate(a[5m]) / rate(b[5m]))"
+    );
 }
 
 #[test]
 fn s10_07_other_template_actions_are_refused_by_name() {
-    sloth(with_sli(&raw("a{b=\"{{ $labels.x }}\"}[{{.window}}]"), "")).fails("$labels.x");
+    sloth(with_sli(&raw("rate(a{b=\"{{ $labels.x }}\"}[{{.window}}])"), "")).fails("$labels.x");
 }
 
 #[test]
 fn s10_07_nothing_left_to_write_is_an_error() {
     let generate = |flags: &[&str], text: &str| {
-        slo_engine(["generate", "--profile", "sloth", "-i", "-"].into_iter().chain(flags.iter().copied())).stdin(text)
+        slo_engine(["generate", "--profile", "sloth", "-i", "-"].into_iter().chain(flags.iter().copied()))
+            .stdin(text)
     };
     generate(&["--disable-recordings"], &with_sli(EVENTS, "")).fails("0 SLO Prometheus rules generated");
     let out = generate(&["--disable-recordings"], &spec("checkout")).ok().stdout;
@@ -300,7 +336,8 @@ fn s10_08_floats_are_printed_as_go_prints_them() {
 #[test]
 fn s10_09_all_documents_of_a_file_are_in_one_list_of_groups() {
     let directory = files(&[("in.yaml", &(spec("aa") + "---\n" + &spec("bb") + "---\n" + OPENSLO))]);
-    let generate = slo_engine(["generate", "--profile", "sloth", "-i", "in.yaml", "-o", "out.yaml"]).cwd(directory.path());
+    let generate = slo_engine(["generate", "--profile", "sloth", "-i", "in.yaml", "-o", "out.yaml"])
+        .cwd(directory.path());
     generate.ok();
     assert_eq!(rules(&get(directory.path(), "out.yaml")).len(), 17 + 17 + 15);
     assert!(promtool_check(&directory.path().join("out.yaml")).contains("49 rules found"));
@@ -308,7 +345,8 @@ fn s10_09_all_documents_of_a_file_are_in_one_list_of_groups() {
 
 #[test]
 fn s10_10_flags_are_read_from_sloths_environment_names() {
-    let directory = files(&[("in/a.yaml", &spec("aa")), ("in/b.yaml", &spec("bb")), ("in/c.yaml", &spec("cc"))]);
+    let directory =
+        files(&[("in/a.yaml", &spec("aa")), ("in/b.yaml", &spec("bb")), ("in/c.yaml", &spec("cc"))]);
     let generate = || {
         slo_engine(["generate", "--profile", "sloth"])
             .env("SLOTH_INPUT", "in")

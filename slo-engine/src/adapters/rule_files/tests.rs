@@ -56,14 +56,19 @@ fn parts_that_are_no_longer_needed_go() {
     put(&["1", "2", "3"]);
     fs::copy(directory.path().join("a.yaml"), directory.path().join("a.part4.yaml")).unwrap();
     put(&["1"]);
-    assert_eq!(files(directory.path()), ["a.part4.yaml", "a.yaml"], "a.part4 is no part: its first line does not say so");
+    assert_eq!(
+        files(directory.path()),
+        ["a.part4.yaml", "a.yaml"],
+        "a.part4 is no part: its first line does not say so"
+    );
 }
 
 #[test]
 fn pruning_takes_only_what_this_program_wrote() {
     let directory = tempfile::tempdir().unwrap();
     let tree = RuleTree::open(directory.path()).unwrap();
-    let outputs = ["keep.yaml", "gone.yaml", "sub/gone.yaml", "mixed/gone.yml"].map(|name| write(&tree, name, &[""]));
+    let outputs =
+        ["keep.yaml", "gone.yaml", "sub/gone.yaml", "mixed/gone.yml"].map(|name| write(&tree, name, &[""]));
     tree.commit(outputs.into()).unwrap();
     AtomicFile::create(&directory.path().join("mixed/mine.yml")).unwrap().finish().unwrap().commit().unwrap();
     AtomicFile::create(&directory.path().join("mine.txt")).unwrap().finish().unwrap().commit().unwrap();
@@ -108,8 +113,12 @@ fn permissions_of_a_replaced_file_are_kept() {
 
 #[test]
 fn a_part_knows_its_whole() {
-    for (part, whole) in [("a/b.part2.yaml", "a/b.yaml"), ("b.part2", "b.part2"), ("b.part1.yml", "b.part1.yml"), ("b.yml", "b.yml")]
-    {
+    for (part, whole) in [
+        ("a/b.part2.yaml", "a/b.yaml"),
+        ("b.part2", "b.part2"),
+        ("b.part1.yml", "b.part1.yml"),
+        ("b.yml", "b.yml"),
+    ] {
         assert_eq!(whole_path(Path::new(part)), Path::new(whole));
     }
 }

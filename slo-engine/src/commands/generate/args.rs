@@ -170,7 +170,9 @@ mod tests {
 
     #[test]
     fn sizes_are_read_with_their_units() {
-        for (text, bytes) in [("17", 17), ("1k", 1024), ("1KiB", 1024), ("1MiB", 1 << 20), ("2Mi", 2 << 20), ("3b", 3)] {
+        for (text, bytes) in
+            [("17", 17), ("1k", 1024), ("1KiB", 1024), ("1MiB", 1 << 20), ("2Mi", 2 << 20), ("3b", 3)]
+        {
             assert_eq!(parse_bytes(text), Ok(bytes), "{text}");
         }
         for wrong in ["", "x", "1x", "-1", "1.5M", "99999999999G"] {

@@ -38,7 +38,8 @@ impl Place {
     /// The place of a document, by `--format` and, without it, by the document's own format as in Sloth.
     pub(super) fn of(args: &OutputArgs, input: &Input, object: &Object) -> Self {
         let kubernetes = object.spec == SpecKind::KubernetesV1;
-        let format = args.format.unwrap_or(if kubernetes { Format::PrometheusOperator } else { Format::Prometheus });
+        let format =
+            args.format.unwrap_or(if kubernetes { Format::PrometheusOperator } else { Format::Prometheus });
         let section = match format {
             Format::Prometheus => Section::Groups,
             Format::Mimir => {
@@ -46,7 +47,9 @@ impl Place {
             }
             Format::PrometheusOperator if kubernetes => Section::Object(ObjectMeta {
                 name: object.name.clone(),
-                namespace: Some(object.namespace.clone()).filter(|name| !name.is_empty()).or(args.namespace.clone()),
+                namespace: Some(object.namespace.clone())
+                    .filter(|name| !name.is_empty())
+                    .or(args.namespace.clone()),
                 labels: object.labels.clone(),
                 annotations: object.annotations.clone(),
             }),

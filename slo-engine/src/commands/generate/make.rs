@@ -3,7 +3,9 @@
 use daemon_kit::diagnostic::{Diagnostic, Level};
 use slo_engine_core::profile::lean::{self, LeanOptions};
 use slo_engine_core::profile::sloth::{self, names};
-use slo_engine_core::{Catalogue, Field, Finding, RuleGroup, Severity};
+use slo_engine_core::{
+    Catalogue, CheckOptions, Field, Finding, Profile, PromqlCheck, RuleGroup, Severity, check,
+};
 
 use super::args::{Args, PromqlArg};
 use crate::cli::ProfileArg;
@@ -16,7 +18,7 @@ pub(super) struct Maker {
     sloth: sloth::Options,
     lean: LeanOptions,
     catalogue: Catalogue,
-    warn_promql: bool,
+    check: CheckOptions,
 }
 
 /// One group, as it stands in its section.
@@ -44,6 +46,14 @@ impl Maker {
     pub(super) fn new(args: &Args, catalogue: Catalogue) -> Self {
         let rules = &args.rules;
         let version = env!("CARGO_PKG_VERSION").to_owned();
+        let profile = match rules.profile {
+            ProfileArg::Lean => Profile::Lean,
+            ProfileArg::Sloth => Profile::Sloth,
+        };
+        let promql = match rules.promql {
+            PromqlArg::Error => PromqlCheck::Strict,
+            PromqlArg::Warn => PromqlCheck::Warn,
+        };
         Self {
             profile: rules.profile,
             sloth: sloth::Options {
@@ -61,7 +71,7 @@ impl Maker {
                 ..LeanOptions::default()
             },
             catalogue,
-            warn_promql: rules.promql == PromqlArg::Warn,
+            check: CheckOptions { profile, promql, lints: false },
         }
     }
 
@@ -77,14 +87,18 @@ impl Maker {
         }
         let groups = groups
             .into_iter()
-            .map(|group| Rendered { text: section.render(&group), rules: group.rules.len(), name: group.name })
+            .map(|group| Rendered {
+                text: section.render(&group),
+                rules: group.rules.len(),
+                name: group.name,
+            })
             .collect();
         Made { groups, diagnostics, failed: false }
     }
 
     fn rules(&self, located: &LocatedSlo) -> (Vec<RuleGroup>, Vec<Finding>) {
         let slo = &located.slo;
-        let mut findings = self.check(located);
+        let mut findings = check(slo, &self.check);
         if findings.iter().any(|finding| finding.severity == Severity::Error) {
             return (Vec::new(), findings);
         }
@@ -115,11 +129,6 @@ impl Maker {
                 }
             },
         }
-    }
-
-    fn check(&self, _located: &LocatedSlo) -> Vec<Finding> {
-        let _ = self.warn_promql;
-        Vec::new()
     }
 }
 

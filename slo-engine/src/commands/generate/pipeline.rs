@@ -86,7 +86,8 @@ impl Run<'_> {
             }
             let slos: Vec<_> = batch.iter().flat_map(Read::slos).collect();
             for chunk in slos.chunks(CHUNK) {
-                let made: Vec<_> = chunk.par_iter().map(|slo| self.maker.make(slo.located, &slo.place.section)).collect();
+                let made: Vec<_> =
+                    chunk.par_iter().map(|slo| self.maker.make(slo.located, &slo.place.section)).collect();
                 for (slo, mut made) in chunk.iter().zip(made) {
                     self.report.say_all(std::mem::take(&mut made.diagnostics), io)?;
                     feed.slo(slo.document, slo.place, &made)?;
@@ -125,7 +126,8 @@ impl Run<'_> {
         while !rest.is_empty() {
             let mut batch = self.reader.batch(&mut rest, io.stdin, true);
             let (args, maker) = (self.args, &self.maker);
-            let outputs: Vec<_> = batch.par_iter().map(|source| stage_one(args, maker, tree, source)).collect();
+            let outputs: Vec<_> =
+                batch.par_iter().map(|source| stage_one(args, maker, tree, source)).collect();
             for (source, output) in batch.iter_mut().zip(outputs) {
                 self.report.say_all(std::mem::take(&mut source.loaded.diagnostics), io)?;
                 let path = relative(source.input);
@@ -171,8 +173,8 @@ struct Staged {
 fn stage_one(args: &Args, maker: &Maker, tree: &RuleTree, source: &Read<'_>) -> Result<Staged, OutputError> {
     let path = relative(source.input);
     let slos: Vec<_> = source.slos().collect();
-    // An output that an earlier run wrote must not outlive the SLOs it was made from.
-    if slos.is_empty() && (source.failed || !tree.wrote(&path)) {
+    // An output that an earlier run wrote must not outlive the SLOs it was made from: it becomes empty, or is pruned.
+    if slos.is_empty() && (source.failed || args.output.prune || !tree.wrote(&path)) {
         return Ok(Staged::default());
     }
     let mut feed = Feed::new(assembler(args, tree.output(&path)));
@@ -205,7 +207,12 @@ fn assembler<P: Parts>(args: &Args, parts: P) -> Assembler<P> {
 }
 
 /// Removes outputs whose spec is gone (`--prune`).
-pub(super) fn prune(root: &Path, specs: &Path, inputs: &[Input], without_output: &[PathBuf]) -> anyhow::Result<usize> {
+pub(super) fn prune(
+    root: &Path,
+    specs: &Path,
+    inputs: &[Input],
+    without_output: &[PathBuf],
+) -> anyhow::Result<usize> {
     let written: std::collections::HashSet<PathBuf> = inputs.iter().map(relative).collect();
     let keep = |path: &Path| {
         let spec = rule_files::whole_path(path);

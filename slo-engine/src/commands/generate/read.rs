@@ -95,7 +95,8 @@ impl<'a> Reader<'a> {
             let other_file = tree && elsewhere;
             if other_file {
                 duplicate.level = Level::Warning;
-                duplicate.help = Some("harmless only if the two files go to different Prometheus servers".to_owned());
+                duplicate.help =
+                    Some("harmless only if the two files go to different Prometheus servers".to_owned());
             }
             diagnostics.push(duplicate);
             other_file

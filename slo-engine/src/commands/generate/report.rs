@@ -21,7 +21,15 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(format: diagnostic::Format, quiet: bool, strict: bool) -> Self {
-        Self { format, quiet, strict, found: Summary::default(), counts: Counts::default(), files: 0, removed: 0 }
+        Self {
+            format,
+            quiet,
+            strict,
+            found: Summary::default(),
+            counts: Counts::default(),
+            files: 0,
+            removed: 0,
+        }
     }
 
     /// Says one thing.
@@ -58,7 +66,8 @@ impl Report {
         if self.quiet || !matches!(self.format, diagnostic::Format::Text { .. }) {
             return Ok(());
         }
-        let found = if self.found == Summary::default() { String::new() } else { format!(" ({})", self.found) };
+        let found =
+            if self.found == Summary::default() { String::new() } else { format!(" ({})", self.found) };
         if !written {
             return writeln!(io.stderr, "nothing written{found}");
         }

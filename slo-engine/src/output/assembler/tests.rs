@@ -51,7 +51,9 @@ fn object(name: &str, groups: &str) -> String {
 
 #[test]
 fn plain_groups_of_all_documents_share_one_list() {
-    let files = put(&[(Section::Groups, &["a", "b"]), (Section::Groups, &[]), (Section::Groups, &["c"])], None).unwrap();
+    let files =
+        put(&[(Section::Groups, &["a", "b"]), (Section::Groups, &[]), (Section::Groups, &["c"])], None)
+            .unwrap();
     assert_eq!(files, [format!("{HEAD}groups:\na\nb\nc\n")]);
 }
 
@@ -63,7 +65,8 @@ fn nothing_gives_a_file_with_the_head_line_only() {
 
 #[test]
 fn objects_are_documents_of_their_own_even_with_equal_names_or_without_groups() {
-    let files = put(&[(mk_object("x"), &["a"]), (mk_object("x"), &[]), (mk_object("x"), &["b"])], None).unwrap();
+    let files =
+        put(&[(mk_object("x"), &["a"]), (mk_object("x"), &[]), (mk_object("x"), &["b"])], None).unwrap();
     let expected = [object("x", "\na"), object("x", " []"), object("x", "\nb")].join("---\n");
     assert_eq!(files, [format!("{HEAD}{expected}")]);
 }
@@ -71,7 +74,12 @@ fn objects_are_documents_of_their_own_even_with_equal_names_or_without_groups() 
 #[test]
 fn plain_groups_stay_together_among_objects() {
     let files = put(
-        &[(mk_object("x"), &["a"]), (Section::Groups, &["b"]), (mk_object("z"), &["c"]), (Section::Groups, &["d"])],
+        &[
+            (mk_object("x"), &["a"]),
+            (Section::Groups, &["b"]),
+            (mk_object("z"), &["c"]),
+            (Section::Groups, &["d"]),
+        ],
         None,
     )
     .unwrap();
@@ -82,7 +90,8 @@ fn plain_groups_stay_together_among_objects() {
 #[test]
 fn namespaces_are_documents() {
     let namespace = |name: &str| Section::Namespace(name.to_owned());
-    let files = put(&[(namespace("x"), &["a"]), (namespace("x"), &["b"]), (namespace("z"), &["c"])], None).unwrap();
+    let files =
+        put(&[(namespace("x"), &["a"]), (namespace("x"), &["b"]), (namespace("z"), &["c"])], None).unwrap();
     assert_eq!(files, [format!("{HEAD}namespace: x\ngroups:\na\nb\n---\nnamespace: z\ngroups:\nc\n")]);
 }
 
@@ -91,13 +100,7 @@ fn lists_are_split_into_files_and_objects_into_objects() {
     let max = HEAD.len() + "groups:\n".len() + 4 + ", part 2".len();
     let files = put(&[(Section::Groups, &["a", "b", "c", "d", "e", "f", "g"])], Some(max)).unwrap();
     let part = |n: usize| HEAD.replace(").", &format!(", part {n})."));
-    assert_eq!(
-        files,
-        [
-            format!("{HEAD}groups:\na\nb\nc\nd\ne\nf\n"),
-            format!("{}groups:\ng\n", part(2)),
-        ]
-    );
+    assert_eq!(files, [format!("{HEAD}groups:\na\nb\nc\nd\ne\nf\n"), format!("{}groups:\ng\n", part(2)),]);
     assert!(files.iter().all(|file| file.len() <= max));
 
     let max = object("x-part2", "\na\nb").len();

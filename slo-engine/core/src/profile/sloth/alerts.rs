@@ -31,7 +31,11 @@ fn rule(slo: &Slo, windows: &PeriodWindows, severity: &str, meta: &AlertMeta, pa
     // No SLO labels: an alert inherits them from the series it looks at.
     let mut labels = std::collections::BTreeMap::from([(names::SEVERITY.to_owned(), severity.to_owned())]);
     labels.extend(meta.labels.clone());
-    let about = format!("{{{{$labels.{}}}}} {{{{$labels.{}}}}} SLO error budget burn rate", names::SERVICE, names::SLO);
+    let about = format!(
+        "{{{{$labels.{}}}}} {{{{$labels.{}}}}} SLO error budget burn rate",
+        names::SERVICE,
+        names::SLO
+    );
     let mut annotations = std::collections::BTreeMap::from([
         ("title".to_owned(), format!("({severity}) {about} is too fast.")),
         ("summary".to_owned(), format!("{about} is over expected.")),

@@ -31,8 +31,7 @@ fn mk_slo() -> Slo {
 
 fn made(slo: &Slo, change: impl FnOnce(&mut Options)) -> Vec<RuleGroup> {
     let windows = Catalogue::built_in().for_period(slo.period, true).unwrap();
-    let mut options =
-        Options { version: "dev".to_owned(), disable_recordings: false, disable_alerts: false };
+    let mut options = Options { version: "dev".to_owned(), disable_recordings: false, disable_alerts: false };
     change(&mut options);
     rules(slo, &windows, &options).unwrap()
 }
@@ -140,14 +139,19 @@ fn alerts_have_their_own_labels_only_and_user_annotations_win() {
     let groups = all(&mk_slo());
     let page = &groups[2].rules[0];
     assert_eq!(page.name, "ShopErrors");
-    assert_eq!(page.labels, BTreeMap::from([("sloth_severity".into(), "page".into()), ("team".into(), "a".into())]));
+    assert_eq!(
+        page.labels,
+        BTreeMap::from([("sloth_severity".into(), "page".into()), ("team".into(), "a".into())])
+    );
     assert_eq!(page.annotations["summary"], "mine");
     assert_eq!(
         page.annotations["title"],
         "(page) {{$labels.sloth_service}} {{$labels.sloth_slo}} SLO error budget burn rate is too fast."
     );
     let above = |window: &str, factor: &str| {
-        format!("max(slo:sli_error:ratio_rate{window}{IDS} > ({factor} * 0.0009999999999999432)) without (sloth_window)")
+        format!(
+            "max(slo:sli_error:ratio_rate{window}{IDS} > ({factor} * 0.0009999999999999432)) without (sloth_window)"
+        )
     };
     assert_eq!(
         page.expr,
