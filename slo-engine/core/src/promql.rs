@@ -19,6 +19,8 @@ mod parse;
 mod regex;
 mod render;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero};
 pub use render::{base_count, drop_idle_filter, stretched, wrap};

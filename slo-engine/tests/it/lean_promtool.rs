@@ -2,7 +2,7 @@
 
 use slo_engine_core::{NoData, RuleKind, Severity};
 
-use crate::lean_support::{ask, check, kinds, lean, named, promtools, shop};
+use crate::lean_support::{World, ask, check, kinds, lean, named, promtools, shop};
 
 #[test]
 fn every_way_of_counting_passes_promtool() {
@@ -40,22 +40,27 @@ fn additive_rules_pass_promtool() {
 #[test]
 fn steady_errors_are_counted_exactly() {
     let (groups, _) = lean(&shop());
+    let questions: Vec<(u64, String)> = ["5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d"]
+        .map(|window| (28_800, format!("slo:sli_error:ratio_rate{window}")))
+        .into_iter()
+        .chain([(28_800, "slo:sli_events:window{sloth_window=\"6h\"}".to_owned())])
+        .collect();
     let series = vec![
         ("all_total{i=\"1\"}".to_owned(), "0+30x1000".to_owned()),
         ("bad_total{i=\"1\"}".to_owned(), "0+3x1000".to_owned()),
     ];
     for tool in promtools() {
-        let questions: Vec<(u64, String)> = ["5m", "30m", "1h", "2h", "6h", "1d", "3d", "30d"]
-            .iter()
-            .map(|w| (28_800, format!("slo:sli_error:ratio_rate{w}")))
-            .chain([(28_800, "slo:sli_events:window".to_owned()), (28_800, "ALERTS".to_owned())])
-            .chain([
-                (28_800, "slo:sli_events:tally".to_owned()),
-                (28_800, "{__name__=~\"slo:.*\"}".to_owned()),
-            ])
-            .collect();
-        for (question, answer) in questions.iter().zip(ask(&tool, &groups, &series, &questions)) {
-            println!("{question:?} {answer:#?}");
+        let world = World { series: series.clone(), questions: questions.clone() };
+        let answers = ask(&tool, &groups, &[world], 30).remove(0);
+        for ((_, question), answer) in questions.iter().zip(&answers) {
+            let values: Vec<f64> = answer.values().map(|v| (v * 1e9).round() / 1e9).collect();
+            let expected = match question.as_str() {
+                // Eight hours are less than half of these windows.
+                "slo:sli_error:ratio_rate1d" | "slo:sli_error:ratio_rate3d" => vec![],
+                q if q.contains("window") => vec![21_600.0, 2_160.0, 21_600.0],
+                _ => vec![0.1],
+            };
+            assert_eq!(values, expected, "{tool} {question}");
         }
     }
 }

@@ -156,49 +156,55 @@ pub(crate) type Series = (String, String);
 /// What a question was answered at a moment: label text to value.
 pub(crate) type Answer = BTreeMap<String, f64>;
 
-/// Runs the rules over the series with the real promtool and reads expressions at moments (seconds).
-pub(crate) fn ask(
-    tool: &str,
-    groups: &[RuleGroup],
-    series: &[Series],
-    questions: &[(u64, String)],
-) -> Vec<Answer> {
-    ask_every(tool, groups, series, questions, 30)
+/// One world to run the rules in, and what to read from it at which moments (seconds).
+pub(crate) struct World {
+    pub(crate) series: Vec<Series>,
+    pub(crate) questions: Vec<(u64, String)>,
 }
 
-/// As [`ask`], with another scrape and evaluation interval (seconds).
-pub(crate) fn ask_every(
-    tool: &str,
-    groups: &[RuleGroup],
-    series: &[Series],
-    questions: &[(u64, String)],
-    step: u64,
-) -> Vec<Answer> {
+/// Runs the rules over the series with the real promtool, scraped and evaluated every `step` seconds, and reads
+/// expressions.
+pub(crate) fn ask(tool: &str, groups: &[RuleGroup], worlds: &[World], step: u64) -> Vec<Vec<Answer>> {
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join("rules.yml"), &rule_file(groups));
-    let input: Vec<Value> =
-        series.iter().map(|(name, values)| json!({"series": name, "values": values})).collect();
     // An answer that cannot be right makes promtool print the one it got.
-    let tests: Vec<Value> = questions
+    let tests: Vec<Value> = worlds
         .iter()
-        .map(|(at, expr)| {
-            json!({"expr": expr, "eval_time": format!("{at}s"),
-                   "exp_samples": [{"labels": "{never=\"this\"}", "value": -424_242}]})
+        .map(|world| {
+            let series: Vec<Value> =
+                world.series.iter().map(|(name, values)| json!({"series": name, "values": values})).collect();
+            let questions: Vec<Value> = world
+                .questions
+                .iter()
+                .map(|(at, expr)| {
+                    json!({"expr": expr, "eval_time": format!("{at}s"),
+                           "exp_samples": [{"labels": "{never=\"this\"}", "value": -424_242}]})
+                })
+                .collect();
+            json!({"interval": format!("{step}s"), "input_series": series, "promql_expr_test": questions})
         })
         .collect();
     let file = json!({
         "rule_files": ["rules.yml"],
         "evaluation_interval": format!("{step}s"),
         "group_eval_order": groups.iter().map(|g| g.name.clone()).collect::<Vec<_>>(),
-        "tests": [{"interval": format!("{step}s"), "input_series": input, "promql_expr_test": tests}],
+        "tests": tests,
     });
     write(&dir.path().join("test.yml"), &file.to_string());
     let out =
         Command::new(tool).args(["test", "rules", "test.yml"]).current_dir(dir.path()).output().unwrap();
     let text = format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-    let answers: Vec<Answer> = parse_answers(&text);
-    assert_eq!(answers.len(), questions.len(), "{tool} said:\n{text}");
-    answers
+    let mut answers = parse_answers(&text).into_iter();
+    let split: Vec<Vec<Answer>> =
+        worlds.iter().map(|world| answers.by_ref().take(world.questions.len()).collect()).collect();
+    let complete = split.iter().zip(worlds).all(|(given, world)| given.len() == world.questions.len());
+    assert!(
+        complete && answers.next().is_none(),
+        "{tool} said to {:?}:\n{}",
+        worlds.iter().map(|w| &w.series).collect::<Vec<_>>(),
+        &text[..text.len().min(4000)]
+    );
+    split
 }
 
 fn parse_answers(text: &str) -> Vec<Answer> {

@@ -11,3 +11,4 @@ mod lean_promtool;
 mod lean_support;
 mod output;
 mod sloth_traps;
+mod lean_truth;

@@ -38,7 +38,8 @@ pub(super) fn rules(plan: &Plan<'_>) -> Vec<Rule> {
             rules.extend(direct::total(plan, plan.base));
             rules.push(kind("error", format!("({}) * {base}", direct::ratio(plan, plan.base))));
             rules.push(kind("total", format!("0 * {error} + {base}")));
-            rules.push(kind("covered", total.clone()));
+            let idle = direct::idle(plan, plan.base).map(|idle| format!(" or {IDENTITY} {idle} * {base}"));
+            rules.push(kind("covered", format!("0 * {error} + {base}{}", idle.unwrap_or_default())));
             rules
         }
     };
@@ -57,10 +58,12 @@ fn counted(plan: &Plan<'_>) -> Option<(String, String)> {
     let count = |query: &Query, how: &Additive| {
         base_count(drop_idle_filter(&query.0), how.class, plan.base, plan.scrape)
     };
+    // What was seen, not what stands in for it.
+    let seen = if plan.counts_idle() { plan.increase_of("observed") } else { total.clone() };
     let zero = format!("or {IDENTITY} 0 * {total}");
     // Idle windows that count as bad.
     let idle = if plan.slo.own.no_data == NoData::Bad {
-        format!("{total} and ignoring(sloth_event) {} == 0 or {IDENTITY} ", plan.increase_of("observed"))
+        format!("{total} and ignoring(sloth_event) {seen} == 0 or {IDENTITY} ")
     } else {
         String::new()
     };
@@ -72,7 +75,7 @@ fn counted(plan: &Plan<'_>) -> Option<(String, String)> {
         }
         (Sli::GoodTotal { good, total: all }, Counting::Good { good: how, total: how_all }) => {
             let good = count(good, how);
-            let error = format!("{total} - {IDENTITY} ({good} {zero})");
+            let error = format!("{seen} - {IDENTITY} ({good} {zero})");
             Some((count(all, how_all), format!("clamp_min({idle}{error}, 0) < Inf")))
         }
         (Sli::Raw { error_ratio }, Counting::Weighted { weight }) => {
@@ -80,7 +83,7 @@ fn counted(plan: &Plan<'_>) -> Option<(String, String)> {
             let ratio = wrap(&with_window(&error_ratio.0, stretched(plan.base, plan.scrape)));
             // No weight, no error, whatever the ratio; a missing ratio with weight stays missing.
             let error =
-                format!("clamp({ratio}, 0, 1) * {IDENTITY} {total} < Inf or {IDENTITY} 0 * ({total} == 0)");
+                format!("clamp({ratio}, 0, 1) * {IDENTITY} {total} < Inf or {IDENTITY} 0 * ({seen} == 0)");
             Some((count(query, weight), format!("{idle}{error}")))
         }
         _ => None,

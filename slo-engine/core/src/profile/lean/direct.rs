@@ -21,10 +21,11 @@ pub(super) fn total(plan: &Plan<'_>, window: PromDuration) -> Option<Rule> {
 pub(super) fn ratio(plan: &Plan<'_>, window: PromDuration) -> String {
     let total = plan.series(DIRECT, &format!("sloth_window=\"{window}\""));
     let no_data = plan.slo.own.no_data;
+    // The total's window label must not reach the records.
     let idle = match no_data {
         NoData::Ignore => String::new(),
-        NoData::Good => format!(" or {IDENTITY} 0 * ({total} == 0)"),
-        NoData::Bad => format!(" or {IDENTITY} 0 * ({total} == 0) + 1"),
+        NoData::Good => format!(" or {IDENTITY} 0 * sum without(sloth_window) ({total} == 0)"),
+        NoData::Bad => format!(" or {IDENTITY} 0 * sum without(sloth_window) ({total} == 0) + 1"),
     };
     match &plan.slo.sli {
         Sli::Events { error, .. } => {
@@ -47,6 +48,20 @@ pub(super) fn ratio(plan: &Plan<'_>, window: PromDuration) -> String {
             format!("{q} >= 0 < Inf{idle}")
         }
     }
+}
+
+/// One where the window was seen to hold no events and nothing is said about it: that is observed, unlike a missing target.
+pub(super) fn idle(plan: &Plan<'_>, window: PromDuration) -> Option<String> {
+    if plan.slo.own.no_data != NoData::Ignore {
+        return None;
+    }
+    Some(if let Sli::Raw { error_ratio } = &plan.slo.sli {
+        let q = render(error_ratio, window);
+        format!("({q} != bool {q} > 0)")
+    } else {
+        let total = plan.series(DIRECT, &format!("sloth_window=\"{window}\""));
+        format!("sum without(sloth_window) ({total} == bool 0 > 0)")
+    })
 }
 
 fn render(query: &Query, window: PromDuration) -> String {
