@@ -198,6 +198,13 @@ async fn value(client: &Client, query: &str, at_ms: Option<i64>) -> Option<f64> 
     answer.first().and_then(Series::last)
 }
 
+/// Longest time between two scrapes of the last minutes, the restart's included.
+async fn longest_gap(client: &Client) -> i64 {
+    let answer = client.instant("all_total[5m]", None).await.unwrap().value;
+    let gaps = answer.iter().flat_map(|series| series.samples.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms));
+    gaps.max().unwrap()
+}
+
 fn close(what: &str, got: f64, want: f64, relative: f64) {
     assert!((got - want).abs() <= relative * want.abs(), "{what}: {got}, should be {want}");
 }
@@ -221,21 +228,24 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
     let tally = |event: &str| format!("slo:sli_events:tally{{sloth_id=\"shop-orders\",sloth_event=\"{event}\"}}");
     let started = now_ms();
 
-    // A minute and a half of evaluations: past the base window, where the count stands on its own samples.
+    // Well past the base window, where the count stands on its own samples.
     let period = "slo:sli_error:ratio_rate6h{sloth_id=\"shop-orders\"}";
-    wait::until("ninety seconds of the rules' own samples", Duration::from_secs(240), || async {
+    wait::until("eighty seconds of the rules' own samples", Duration::from_secs(240), || async {
         let late = value(&client, &format!("timestamp({})", tally("total")), None).await;
         let slow = value(&client, &format!("timestamp({period})"), None).await;
         #[allow(clippy::cast_precision_loss, reason = "seconds since 1970")]
-        let enough = started as f64 / 1_000.0 + 90.0;
+        let enough = started as f64 / 1_000.0 + 80.0;
         Ok((late.is_some_and(|at| at > enough) && slow.is_some_and(|at| at > enough)).then_some(()))
     })
     .await
     .unwrap();
 
+    let unscraped = longest_gap(&client).await;
+    assert!(unscraped < 30_000, "the machine is too busy for this test: nothing scraped for {unscraped} ms");
+
     // The count is the truth plus a constant, before, across and after the seam: nothing lost, nothing twice.
     let now = now_ms();
-    for (event, pick) in [("total", 0), ("error", 1)] {
+    for (event, pick, most_a_second) in [("total", 0, 120.0), ("error", 1, 11.2)] {
         let answer = client.range(&tally(event), started - 30 * 60_000, now, 2_000).await.unwrap().value;
         let samples = &answer.first().unwrap().samples;
         assert_eq!(answer.len(), 1);
@@ -244,11 +254,13 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
             if pick == 0 { truth.0 } else { truth.1 }
         };
         let constant = samples[0].value - truth(samples[0].at_ms);
-        // Scrapes are up to a second old, a look-up up to an interval; a base window lost would be ten times as much.
-        let slack = truth(now) - truth(now - 6_000);
+        // What the restart left unscraped is lost at most once, and a look-up is up to an interval old. Were a base window
+        // lost or counted twice, it would be a minute.
+        #[allow(clippy::cast_precision_loss, reason = "seconds")]
+        let slack = most_a_second * (unscraped as f64 / 1_000.0 + 3.0);
         for sample in samples {
             let off = sample.value - truth(sample.at_ms) - constant;
-            assert!(off.abs() <= slack.max(15.0), "{event} at {} ms after the start: off by {off}", sample.at_ms - started);
+            assert!(off.abs() <= slack, "{event} at {} ms after the start: off by {off}", sample.at_ms - started);
         }
     }
 
@@ -289,7 +301,7 @@ async fn failures_are_told_and_nothing_is_written() {
     let (done, said) = fill(&prometheus, &out, Moment::parse("now").unwrap()).await;
     assert!(!done);
     assert!(said.contains("error: shop-orders: nothing to fill, this gives no number between"), "{said}");
-    assert!(said.contains("sum(rate(bad_total[1m"), "{said}");
+    assert!(said.contains("sum(rate(all_total[1m"), "{said}");
     prometheus.stop();
     let (done, said) = fill(&prometheus, &out, Moment::parse("now").unwrap()).await;
     assert!(!done);

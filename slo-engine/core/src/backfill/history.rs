@@ -99,7 +99,8 @@ impl<'a> History<'a> {
             }
         }
         let birth = total.iter().position(|total| !total.is_nan())?;
-        let mut counts = [Count::new(grid, blueprint), Count::new(grid, blueprint), Count::new(grid, blueprint)];
+        let phases = grid.steps(blueprint.base).max(1);
+        let mut counts = [Count::new(phases, birth > 0), Count::new(phases, birth > 0), Count::new(phases, false)];
         let [tally_total, tally_error, tally_covered] = &mut counts;
         for (total, error) in total.iter_mut().zip(&mut error) {
             if blueprint.idle != NoData::Ignore && *total == 0.0 {
@@ -213,11 +214,14 @@ struct Count {
     values: Vec<f64>,
     /// Moments in a base window.
     phases: usize,
+    /// The series begin inside the grid: their first base windows hold all their events, which is better than a share. (The
+    /// rules cannot know that; they guess the share.)
+    begins: bool,
 }
 
 impl Count {
-    fn new(grid: Grid, blueprint: &Blueprint) -> Self {
-        Self { values: Vec::with_capacity(grid.len), phases: grid.steps(blueprint.base).max(1) }
+    const fn new(phases: usize, begins: bool) -> Self {
+        Self { values: Vec::new(), phases, begins }
     }
 
     fn last(&self) -> f64 {
@@ -233,6 +237,7 @@ impl Count {
         self.values.push(match (increase.is_nan(), before.is_nan(), last.is_nan()) {
             (true, _, _) => last,
             (false, false, _) => before + increase,
+            (false, true, false) if self.begins => last.max(increase),
             (false, true, false) => last + increase * share,
             (false, true, true) => increase,
         });

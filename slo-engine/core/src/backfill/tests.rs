@@ -166,6 +166,21 @@ fn a_hole_is_held_and_not_covered() {
 }
 
 #[test]
+fn a_count_that_begins_inside_the_grid_begins_with_its_first_events() {
+    let blueprint = blueprint();
+    let grid = Grid { start_ms: 0, step_ms: 30_000, len: 31 };
+    // Ten events a step, from the tenth step on: the base window of ten steps fills up.
+    let total: Vec<f64> =
+        (0..31_u32).map(|step| if step < 10 { f64::NAN } else { f64::from((step - 9).min(10) * 10) }).collect();
+    let history = History::new(&blueprint, grid, BTreeMap::new(), total, vec![0.0; 31]).unwrap();
+    let tally = record(&blueprint, "slo:sli_events:tally", Some(("sloth_event", "total")));
+    for step in 10..31_u32 {
+        assert_eq!(history.value(tally, step as usize), Some(f64::from((step - 9) * 10)), "{step}");
+    }
+    assert_eq!(history.value(tally, 9), None);
+}
+
+#[test]
 fn alert_windows_wait_for_coverage_and_the_period_does_not() {
     let blueprint = blueprint();
     let grid = Grid { start_ms: 0, step_ms: 30_000, len: 41 };
