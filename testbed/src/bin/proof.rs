@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use anyhow::{Result, anyhow};
 use clap::{Parser, Subcommand};
 use testbed::programs;
-use testbed::proof::report::{replace, table, verdict};
 use testbed::proof::equivalence::Firing;
+use testbed::proof::report::{replace, table, verdict};
 use testbed::proof::{accuracy, equivalence, incident, rule_cost, stopped};
 
 /// Measures the generated rules on the real programs.
@@ -73,7 +73,8 @@ fn main() -> Result<()> {
 /// Name and version; the file's name when it was built without one.
 fn version(program: &Path) -> Result<String> {
     let text = programs::version(program)?;
-    let number = text.split("version ").nth(1).and_then(|rest| rest.split([' ', '(']).find(|word| !word.is_empty()));
+    let number =
+        text.split("version ").nth(1).and_then(|rest| rest.split([' ', '(']).find(|word| !word.is_empty()));
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     Ok(number.filter(|number| number.starts_with(|first: char| first.is_ascii_digit())).map_or_else(
         || name.clone().into_owned(),
@@ -82,14 +83,17 @@ fn version(program: &Path) -> Result<String> {
 }
 
 /// Runs jobs on some threads, results in order.
-fn parallel<T: Sync, R: Send>(threads: usize, jobs: &[T], run: impl Fn(&T) -> Result<R> + Sync) -> Result<Vec<R>> {
+fn parallel<T: Sync, R: Send>(
+    threads: usize,
+    jobs: &[T],
+    run: impl Fn(&T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
     let next = Mutex::new(0..jobs.len());
     let results = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                loop {
-                    let Some(index) = next.lock().ok().and_then(|mut next| next.next()) else { break };
+                while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
                     let Some(job) = jobs.get(index) else { break };
                     let result = run(job);
                     if let Ok(mut results) = results.lock() {
@@ -121,7 +125,13 @@ fn accuracy_table(arguments: &Arguments) -> Result<String> {
             .iter()
             .map(|row| {
                 let met = row.lean.seen > 0 && row.lean.mean() <= goal;
-                vec![row.window.to_string(), pair(&row.lean), pair(&row.direct), pair(&row.sloth), verdict(met).to_owned()]
+                vec![
+                    row.window.to_string(),
+                    pair(&row.lean),
+                    pair(&row.direct),
+                    pair(&row.sloth),
+                    verdict(met).to_owned(),
+                ]
             })
             .collect();
         text.push_str(&format!(
@@ -131,7 +141,10 @@ fn accuracy_table(arguments: &Arguments) -> Result<String> {
             scenario.seconds / 3600,
             percent(goal)
         ));
-        text.push_str(&table(&["window", "lean: mean / worst", "direct query", "profile sloth", "goal"], &lines));
+        text.push_str(&table(
+            &["window", "lean: mean / worst", "direct query", "profile sloth", "goal"],
+            &lines,
+        ));
         text.push('\n');
     }
     Ok(text)
@@ -152,7 +165,17 @@ fn equivalence_table(arguments: &Arguments) -> Result<String> {
         rows.extend(row(&outcome.name, "page", outcome.page, law));
         rows.extend(row(&outcome.name, "ticket", outcome.ticket, ""));
     }
-    let head = ["incident", "alert", "sloth detects", "lean", "difference", "sloth resets", "lean", "difference", "law"];
+    let head = [
+        "incident",
+        "alert",
+        "sloth detects",
+        "lean",
+        "difference",
+        "sloth resets",
+        "lean",
+        "difference",
+        "law",
+    ];
     let broken = outcomes.iter().filter(|outcome| outcome.violations > 0.0).count();
     let mut text = format!(
         "{}\n{} incidents, law broken in {broken}: {}\n",
@@ -161,11 +184,20 @@ fn equivalence_table(arguments: &Arguments) -> Result<String> {
         verdict(broken == 0)
     );
     if !arguments.quick {
-        text.push_str("\nEvaluation stops or starts (a real Prometheus, every duration divided by sixty):\n\n");
+        text.push_str(
+            "\nEvaluation stops or starts (a real Prometheus, every duration divided by sixty):\n\n",
+        );
         let told = stories()?;
         let rows: Vec<_> = told
             .iter()
-            .flat_map(|told| row(told.name, "page", told.page, "").into_iter().chain(row(told.name, "ticket", told.ticket, "")))
+            .flat_map(|told| {
+                row(told.name, "page", told.page, "").into_iter().chain(row(
+                    told.name,
+                    "ticket",
+                    told.ticket,
+                    "",
+                ))
+            })
             .collect();
         text.push_str(&table(&head, &rows));
     }
@@ -212,7 +244,12 @@ fn row(name: &str, severity: &str, both: [Option<Firing>; 2], law: &str) -> Opti
 fn clock(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
     let seconds = seconds.abs().round();
-    format!("{sign}{}:{:02}:{:02}", (seconds / 3600.0).floor(), (seconds / 60.0).floor() % 60.0, seconds % 60.0)
+    format!(
+        "{sign}{}:{:02}:{:02}",
+        (seconds / 3600.0).floor(),
+        (seconds / 60.0).floor() % 60.0,
+        seconds % 60.0
+    )
 }
 
 fn cost_table(arguments: &Arguments) -> Result<String> {
@@ -254,25 +291,59 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
             let samples = sloth.samples / lean.samples;
             let floor = lean.seconds / lean.base;
             let mut goal = |what: &str, figure: String, met: bool| {
-                goals.push(vec![version.clone(), series.to_string(), what.to_owned(), figure, verdict(met).to_owned()]);
+                goals.push(vec![
+                    version.clone(),
+                    series.to_string(),
+                    what.to_owned(),
+                    figure,
+                    verdict(met).to_owned(),
+                ]);
             };
             let quiet = sloth.quiet / lean.quiet;
             match series {
                 40 => {
-                    goal("lean at least 20 times less time than sloth", format!("{time:.1} (quiet {quiet:.1})"), time >= 20.0);
-                    goal("lean at least 1,000 times fewer samples", format!("{samples:.0}"), samples >= 1000.0);
+                    goal(
+                        "lean at least 20 times less time than sloth",
+                        format!("{time:.1} (quiet {quiet:.1})"),
+                        time >= 20.0,
+                    );
+                    goal(
+                        "lean at least 1,000 times fewer samples",
+                        format!("{samples:.0}"),
+                        samples >= 1000.0,
+                    );
                 }
                 4000 => {
                     let quiet_floor = lean.quiet / lean.base_quiet;
-                    goal("lean at most 1.5 times its base recordings", format!("{floor:.2} (quiet {quiet_floor:.2})"), floor <= 1.5);
-                    goal("lean at least 40 times less time than sloth", format!("{time:.1} (quiet {quiet:.1})"), time >= 40.0);
+                    goal(
+                        "lean at most 1.5 times its base recordings",
+                        format!("{floor:.2} (quiet {quiet_floor:.2})"),
+                        floor <= 1.5,
+                    );
+                    goal(
+                        "lean at least 40 times less time than sloth",
+                        format!("{time:.1} (quiet {quiet:.1})"),
+                        time >= 40.0,
+                    );
                 }
-                _ => goal("(no goal) time and samples", format!("{time:.1}, {samples:.0}; {floor:.2} of the base"), true),
+                _ => goal(
+                    "(no goal) time and samples",
+                    format!("{time:.1}, {samples:.0}; {floor:.2} of the base"),
+                    true,
+                ),
             }
         }
     }
     let head = [
-        "server", "series", "profile", "s/h", "s/h, lower quartile", "of it base", "samples/h", "rules", "series added",
+        "server",
+        "series",
+        "profile",
+        "s/h",
+        "s/h, lower quartile",
+        "of it base",
+        "samples/h",
+        "rules",
+        "series added",
         "evaluations seen",
     ];
     let goal_head = ["server", "series", "goal", "figure", "verdict"];

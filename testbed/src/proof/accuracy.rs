@@ -96,7 +96,12 @@ fn targets(scenario: &Scenario, seed: u64) -> Vec<Target> {
     let mut second = HOUR;
     while second < scenario.seconds {
         let length = random.index(3 * MINUTE, 90 * MINUTE);
-        incidents.push((second, second + length, 10_f64.powf(random.between(-2.7, -0.2)), random.index(0, 5)));
+        incidents.push((
+            second,
+            second + length,
+            10_f64.powf(random.between(-2.7, -0.2)),
+            random.index(0, 5),
+        ));
         second += length + random.index(30 * MINUTE, 6 * HOUR);
     }
     let shape = move |target: usize, second: u64| {
@@ -105,7 +110,8 @@ fn targets(scenario: &Scenario, seed: u64) -> Vec<Target> {
         let rate = 6.0 * (1.0 + 0.7 * day.sin()) * if target == 3 { 0.4 } else { 1.0 };
         let incident = incidents.iter().find(|(from, to, ..)| (*from..*to).contains(&second));
         // The fifth "target" stands for all of them.
-        let ratio = incident.map_or(0.0, |(_, _, ratio, on)| if *on == 4 || *on == target as u64 { *ratio } else { 0.0 });
+        let ratio = incident
+            .map_or(0.0, |(_, _, ratio, on)| if *on == 4 || *on == target as u64 { *ratio } else { 0.0 });
         (rate, ratio.max(0.0005))
     };
     (0..4_u64)
@@ -169,8 +175,10 @@ fn one(scenario: &Scenario, seed: u64) -> Result<Vec<Row>> {
     let mut groups = recordings(Profile::Lean)?;
     // Sloth's other windows are read at the moments only: they depend on nothing recorded.
     groups.extend(subject::only(sloth.clone(), |rule| rule.name == "slo:sli_error:ratio_rate5m"));
-    let series = targets.iter().enumerate().flat_map(|(index, target)| target.series(&format!("t{index}"), SCRAPE));
-    let run = Run { promtool: scenario.promtool.clone(), groups, step: 1, interval: 30, series: series.collect() };
+    let series =
+        targets.iter().enumerate().flat_map(|(index, target)| target.series(&format!("t{index}"), SCRAPE));
+    let run =
+        Run { promtool: scenario.promtool.clone(), groups, step: 1, interval: 30, series: series.collect() };
 
     let windows = subject::windows()?;
     let mut lengths = windows.alert_windows();
@@ -185,7 +193,11 @@ fn one(scenario: &Scenario, seed: u64) -> Result<Vec<Row>> {
     };
     let recorded = |window: PromDuration| {
         let name = format!("slo:sli_error:ratio_rate{window}");
-        sloth.iter().flat_map(|group| &group.rules).find(|rule| rule.name == name).map(|rule| rule.expr.clone())
+        sloth
+            .iter()
+            .flat_map(|group| &group.rules)
+            .find(|rule| rule.name == name)
+            .map(|rule| rule.expr.clone())
     };
     let mut probes = Vec::new();
     let mut wanted = Vec::new();

@@ -68,8 +68,10 @@ pub fn run(promtool: &Path, incident: &Incident, depth: Depth) -> Result<Outcome
         let all = subject::rules(profile, &subject::slo(profile.service()))?;
         groups.extend(subject::only(all, |rule| depth == Depth::Full || for_page(profile, rule)));
     }
-    let series = targets.iter().enumerate().flat_map(|(index, target)| target.series(&format!("t{index}"), SCRAPE));
-    let run = Run { promtool: promtool.to_owned(), groups, step: 1, interval: INTERVAL, series: series.collect() };
+    let series =
+        targets.iter().enumerate().flat_map(|(index, target)| target.series(&format!("t{index}"), SCRAPE));
+    let run =
+        Run { promtool: promtool.to_owned(), groups, step: 1, interval: INTERVAL, series: series.collect() };
     let range = end - start;
     let mut exprs = Vec::new();
     for severity in ["page", "ticket"] {
@@ -102,9 +104,9 @@ pub fn run(promtool: &Path, incident: &Incident, depth: Depth) -> Result<Outcome
 
 /// What the page needs. Sloth's metadata and long windows cost most of the time and change nothing for it.
 fn for_page(profile: Profile, rule: &Rule) -> bool {
-    let long = ["2h", "1d", "3d", "30d"].iter().any(|window| {
-        rule.labels.get("sloth_window").is_some_and(|label| label == window)
-    });
+    let long = ["2h", "1d", "3d", "30d"]
+        .iter()
+        .any(|window| rule.labels.get("sloth_window").is_some_and(|label| label == window));
     match rule.kind {
         RuleKind::Alert => rule.labels.get("sloth_severity").is_some_and(|severity| severity == "page"),
         RuleKind::Record => !long && (profile == Profile::Lean || rule.name.contains("ratio_rate")),

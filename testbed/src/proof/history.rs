@@ -65,7 +65,10 @@ impl Fleet {
             while second < to {
                 *count += drawn(&mut self.random, rate * 30.0);
                 // Scrapes are not aligned with evaluations.
-                writeln!(out, "http_requests_total{{job=\"shop\",instance=\"shop\",{labels}}} {count} {second}.7")?;
+                writeln!(
+                    out,
+                    "http_requests_total{{job=\"shop\",instance=\"shop\",{labels}}} {count} {second}.7"
+                )?;
                 second += SCRAPE;
             }
         }
@@ -73,7 +76,11 @@ impl Fleet {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small and not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are small and not negative"
+)]
 fn drawn(random: &mut Random, expected: f64) -> u64 {
     (expected * random.between(0.5, 1.5) + random.unit()) as u64
 }
@@ -86,7 +93,11 @@ pub fn write(blocks: &Path, fleet: &mut Fleet, rules: &[RuleGroup], end: u64) ->
     let promtool = programs::promtool()?;
     let start = end - RECORDED;
     for (from, to, hours) in cut(start, end) {
-        let file = tempfile::Builder::new().prefix("history-").suffix(".om").tempfile_in(blocks).context("make a file")?;
+        let file = tempfile::Builder::new()
+            .prefix("history-")
+            .suffix(".om")
+            .tempfile_in(blocks)
+            .context("make a file")?;
         {
             let mut out = BufWriter::with_capacity(1 << 20, File::create(file.path())?);
             if to > end - RAW {
@@ -96,11 +107,12 @@ pub fn write(blocks: &Path, fleet: &mut Fleet, rules: &[RuleGroup], end: u64) ->
             writeln!(out, "# EOF")?;
             out.flush()?;
         }
-        let arguments = ["tsdb", "create-blocks-from", "openmetrics", "--quiet"].map(str::to_owned).into_iter().chain([
-            format!("--max-block-duration={hours}h"),
-            file.path().display().to_string(),
-            blocks.display().to_string(),
-        ]);
+        let arguments =
+            ["tsdb", "create-blocks-from", "openmetrics", "--quiet"].map(str::to_owned).into_iter().chain([
+                format!("--max-block-duration={hours}h"),
+                file.path().display().to_string(),
+                blocks.display().to_string(),
+            ]);
         programs::run(&promtool, arguments)?;
     }
     Ok(())
@@ -147,7 +159,8 @@ fn recordings(out: &mut impl Write, groups: &[RuleGroup], from: u64, to: u64, bi
             last = &rule.name;
         }
         for kind in kinds(rule) {
-            let mut labels: Vec<String> = rule.labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+            let mut labels: Vec<String> =
+                rule.labels.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
             if let Some(kind) = kind {
                 labels.push(format!("sloth_event=\"{kind}\""));
             }
@@ -211,7 +224,10 @@ mod tests {
             assert!(pair[0].2 >= pair[1].2);
         }
         for (from, to, hours) in cuts {
-            assert!(from / (hours * HOUR) == (to - 1) / (hours * HOUR), "a block must not cross its boundary");
+            assert!(
+                from / (hours * HOUR) == (to - 1) / (hours * HOUR),
+                "a block must not cross its boundary"
+            );
         }
     }
 }

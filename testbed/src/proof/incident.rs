@@ -63,7 +63,8 @@ impl Incident {
                 let mut target = simulate(&shape, index, seconds, phase, &mut random);
                 target.started = 1_000_000;
                 let of = |one: &usize| *one == index;
-                target.resets = self.resets.iter().filter(|(one, _)| of(one)).map(|(_, at)| start + at).collect();
+                target.resets =
+                    self.resets.iter().filter(|(one, _)| of(one)).map(|(_, at)| start + at).collect();
                 let gaps = self.gaps.iter().filter(|(one, ..)| of(one));
                 target.gaps = gaps.map(|(_, from, to)| (start + from, start + to)).collect();
                 target
@@ -79,7 +80,8 @@ const fn all(from: u64, to: u64, ratio: f64) -> Episode {
 /// The shapes of the document, but for those where Prometheus itself stops.
 #[must_use]
 pub fn shapes() -> Vec<Incident> {
-    let mut reset = Incident::new("counter reset in a total outage", 20 * MINUTE, vec![all(0, 20 * MINUTE, 1.0)]);
+    let mut reset =
+        Incident::new("counter reset in a total outage", 20 * MINUTE, vec![all(0, 20 * MINUTE, 1.0)]);
     reset.resets = vec![(0, 7 * MINUTE), (1, 8 * MINUTE + 10)];
     let mut restart = Incident::new(
         "target restart: 3 min down, then 60 % errors for 5 min",
@@ -91,7 +93,8 @@ pub fn shapes() -> Vec<Incident> {
     );
     restart.gaps = vec![(0, 0, 3 * MINUTE)];
     restart.resets = vec![(0, 3 * MINUTE)];
-    let flaps = (0..18).map(|index| all(index * 10 * MINUTE, index * 10 * MINUTE + 2 * MINUTE, 0.2)).collect();
+    let flaps =
+        (0..18).map(|index| all(index * 10 * MINUTE, index * 10 * MINUTE + 2 * MINUTE, 0.2)).collect();
     vec![
         Incident::new("sudden total outage, 30 min", 30 * MINUTE, vec![all(0, 30 * MINUTE, 1.0)]),
         Incident::new("slow burn: 0.9 % errors for 6 h", 6 * HOUR, vec![all(0, 6 * HOUR, 0.009)]),
@@ -135,7 +138,10 @@ pub fn random(seed: u64) -> Incident {
             to,
             ratio: 10_f64.powf(random.between(-2.5, 0.0)),
             traffic: 10_f64.powf(random.between(-1.0, 0.7)),
-            target: [None, None, Some(0), Some(1)].get(usize::from(random.index(0, 4) as u8)).copied().flatten(),
+            target: [None, None, Some(0), Some(1)]
+                .get(usize::from(random.index(0, 4) as u8))
+                .copied()
+                .flatten(),
         });
         from = to + random.index(30, 30 * MINUTE);
     }

@@ -50,10 +50,14 @@ impl Run {
     /// # Errors
     /// When promtool cannot run, refuses the rules, or an answer has several series.
     pub fn read(&self, probes: &[Probe]) -> Result<Vec<Option<f64>>> {
-        let folder = tempfile::Builder::new().prefix("testbed-promtool-").tempdir().context("make a folder")?;
+        let folder =
+            tempfile::Builder::new().prefix("testbed-promtool-").tempdir().context("make a folder")?;
         write_rules(&folder.path().join("rules.yml"), &self.groups)?;
-        let series: Vec<_> =
-            self.series.iter().map(|series| json!({"series": series.name, "values": series.values})).collect();
+        let series: Vec<_> = self
+            .series
+            .iter()
+            .map(|series| json!({"series": series.name, "values": series.values}))
+            .collect();
         let expectations: Vec<_> = probes
             .iter()
             .enumerate()
@@ -92,7 +96,8 @@ fn parse(output: &str, count: usize) -> Result<Vec<Option<f64>>> {
     for line in output.lines().map(str::trim) {
         if line.starts_with("expr:") {
             let index = line.rsplit("# ").next().and_then(|rest| rest.split('#').next());
-            let index: usize = index.and_then(|text| text.parse().ok()).with_context(|| format!("no probe: {line}"))?;
+            let index: usize =
+                index.and_then(|text| text.parse().ok()).with_context(|| format!("no probe: {line}"))?;
             if line.contains("err:") {
                 bail!("{line}");
             }
@@ -100,7 +105,8 @@ fn parse(output: &str, count: usize) -> Result<Vec<Option<f64>>> {
         } else if let Some(got) = line.strip_prefix("got:") {
             let value = got.rsplit(' ').next().unwrap_or_default();
             let value: f64 = value.parse().with_context(|| format!("no number in promtool's {line}"))?;
-            let slot = current.take().and_then(|index| values.get_mut(index)).context("an answer without probe")?;
+            let slot =
+                current.take().and_then(|index| values.get_mut(index)).context("an answer without probe")?;
             *slot = Some(value);
         } else if line.starts_with("err:") || line.contains("error") {
             bail!("promtool: {output}");

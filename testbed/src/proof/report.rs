@@ -29,7 +29,8 @@ pub fn replace(document: &Path, name: &str, body: &str) -> Result<()> {
 fn replaced(text: &str, name: &str, body: &str) -> String {
     let (open, close) = (format!("<!-- generated: {name} -->"), format!("<!-- end: {name} -->"));
     let block = format!("{open}\n{}\n{close}", body.trim_end());
-    let parts = text.split_once(&open).and_then(|(head, rest)| rest.split_once(&close).map(|(_, tail)| (head, tail)));
+    let parts =
+        text.split_once(&open).and_then(|(head, rest)| rest.split_once(&close).map(|(_, tail)| (head, tail)));
     match parts {
         Some((head, tail)) => format!("{head}{block}{tail}"),
         None => format!("{}\n\n{block}\n", text.trim_end()),

@@ -131,7 +131,8 @@ async fn one(
         each: Vec::new(),
     };
     for group in groups {
-        let times_of = |index: Option<usize>| times.get(&(group.name.clone(), index)).context("a group was not seen");
+        let times_of =
+            |index: Option<usize>| times.get(&(group.name.clone(), index)).context("a group was not seen");
         cost.seconds += quantile(times_of(None)?, 0.5) * per_hour(group);
         cost.quiet += quantile(times_of(None)?, 0.25) * per_hour(group);
         for (index, rule) in group.rules.iter().enumerate() {
@@ -142,7 +143,8 @@ async fn one(
             }
             cost.samples += samples(&server, rule.expr.trim()).await? * per_hour(group);
             let window = rule.labels.get("sloth_window").or_else(|| rule.labels.get("sloth_event"));
-            let name = format!("{}{}", rule.name, window.map(|window| format!(" {window}")).unwrap_or_default());
+            let name =
+                format!("{}{}", rule.name, window.map(|window| format!(" {window}")).unwrap_or_default());
             cost.each.push((name, median, per_hour(group)));
         }
     }
@@ -164,7 +166,8 @@ async fn watch(server: &Prometheus, duration: Duration) -> Result<Times> {
         for group in groups {
             let name = group.get("name").and_then(Value::as_str).context("a group without name")?;
             let rules = group.get("rules").and_then(Value::as_array).context("a group without rules")?;
-            let all = std::iter::once((None, group)).chain(rules.iter().enumerate().map(|(index, rule)| (Some(index), rule)));
+            let all = std::iter::once((None, group))
+                .chain(rules.iter().enumerate().map(|(index, rule)| (Some(index), rule)));
             for (index, value) in all {
                 let (Some(at), Some(seconds)) = (
                     value.get("lastEvaluation").and_then(Value::as_str),
@@ -188,7 +191,12 @@ async fn watch(server: &Prometheus, duration: Duration) -> Result<Times> {
 fn quantile(times: &BTreeMap<String, f64>, share: f64) -> f64 {
     let mut sorted: Vec<f64> = times.values().copied().collect();
     sorted.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a short list")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a short list"
+    )]
     let index = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
     sorted.get(index).copied().unwrap_or(f64::NAN)
 }

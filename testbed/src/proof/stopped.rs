@@ -91,7 +91,10 @@ pub fn shrink(expr: &str) -> String {
             "["
         } else if rest.starts_with("offset ") {
             "offset "
-        } else if rest.starts_with(':') && out.ends_with(|last: char| last.is_ascii_alphabetic()) && rest.contains(']') {
+        } else if rest.starts_with(':')
+            && out.ends_with(|last: char| last.is_ascii_alphabetic())
+            && rest.contains(']')
+        {
             ":"
         } else if rest.starts_with("time() - ") {
             "time() - "
@@ -102,7 +105,8 @@ pub fn shrink(expr: &str) -> String {
         };
         out.push_str(after);
         rest = rest.get(after.len()..).unwrap_or_default();
-        let end = rest.find(|next: char| !(next.is_ascii_alphanumeric() || next == '.')).unwrap_or(rest.len());
+        let end =
+            rest.find(|next: char| !(next.is_ascii_alphanumeric() || next == '.')).unwrap_or(rest.len());
         let (word, tail) = rest.split_at(end);
         match (PromDuration::parse(word), word.parse::<f64>()) {
             (_, Ok(seconds)) => out.push_str(&format!("{}", seconds / FACTOR as f64)),
@@ -239,8 +243,12 @@ fn history(data: &Path, counters: Counters, begin: f64) -> Result<()> {
     while second < 0.0 {
         let (good_count, bad_count) = counters.at(second);
         let at = begin + second / FACTOR as f64;
-        good.push_str(&format!("http_requests_total{{job=\"shop\",instance=\"shop\",code=\"200\"}} {good_count} {at:.3}\n"));
-        bad.push_str(&format!("http_requests_total{{job=\"shop\",instance=\"shop\",code=\"500\"}} {bad_count} {at:.3}\n"));
+        good.push_str(&format!(
+            "http_requests_total{{job=\"shop\",instance=\"shop\",code=\"200\"}} {good_count} {at:.3}\n"
+        ));
+        bad.push_str(&format!(
+            "http_requests_total{{job=\"shop\",instance=\"shop\",code=\"500\"}} {bad_count} {at:.3}\n"
+        ));
         second += step;
     }
     let file = data.join("history.om");

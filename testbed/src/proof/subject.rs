@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use slo_engine_core::profile::{lean, sloth};
 use slo_engine_core::{
-    AlertMeta, Catalogue, OwnKeys, PeriodWindows, PromDuration, Query, Rule, RuleGroup, RuleKind, Severity, Sli, Slo,
-    SpecKind,
+    AlertMeta, Catalogue, OwnKeys, PeriodWindows, PromDuration, Query, Rule, RuleGroup, RuleKind, Severity,
+    Sli, Slo, SpecKind,
 };
 
 use crate::files;
@@ -81,8 +81,11 @@ pub fn rules(profile: Profile, slo: &Slo) -> Result<Vec<RuleGroup>> {
     let windows = windows()?;
     match profile {
         Profile::Sloth => {
-            let options =
-                sloth::Options { version: "proof".to_owned(), disable_recordings: false, disable_alerts: false };
+            let options = sloth::Options {
+                version: "proof".to_owned(),
+                disable_recordings: false,
+                disable_alerts: false,
+            };
             Ok(sloth::rules(slo, &windows, &options)?)
         }
         Profile::Lean => {
@@ -112,7 +115,8 @@ pub fn rule_file(groups: &[RuleGroup]) -> Value {
     let groups: Vec<Value> = groups
         .iter()
         .map(|group| {
-            let mut value = json!({"name": group.name, "rules": group.rules.iter().map(rule).collect::<Vec<_>>()});
+            let mut value =
+                json!({"name": group.name, "rules": group.rules.iter().map(rule).collect::<Vec<_>>()});
             if let (Some(interval), Some(object)) = (group.interval, value.as_object_mut()) {
                 object.insert("interval".to_owned(), json!(interval.to_string()));
             }

@@ -69,7 +69,11 @@ impl<F: Fn(usize, u64) -> (f64, f64)> Shape for F {
 }
 
 /// Simulates `seconds` of a target.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small and not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rates are small and not negative"
+)]
 pub fn simulate(shape: &dyn Shape, index: usize, seconds: u64, phase: u64, random: &mut Random) -> Target {
     let mut target = Target { phase, ..Target::default() };
     let (mut good, mut bad) = (0_u64, 0_u64);
@@ -122,7 +126,8 @@ impl Target {
                 push_missing(&mut text, missing);
                 let reset = self.resets.iter().rev().find(|reset| **reset <= second);
                 let count = at(list, second);
-                let shown = reset.map_or(count + self.started, |reset| count.saturating_sub(at(list, *reset)));
+                let shown =
+                    reset.map_or(count + self.started, |reset| count.saturating_sub(at(list, *reset)));
                 text.push_str(&format!("{shown} "));
                 missing = scrape - 1;
             }
@@ -146,7 +151,10 @@ fn at(list: &[u64], second: u64) -> u64 {
 /// Good and bad events of all targets, as [`Target::truth`].
 #[must_use]
 pub fn truth(targets: &[Target], second: u64, window: u64, scrape: u64) -> (u64, u64) {
-    targets.iter().map(|target| target.truth(second, window, scrape)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+    targets
+        .iter()
+        .map(|target| target.truth(second, window, scrape))
+        .fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
 }
 
 #[cfg(test)]
