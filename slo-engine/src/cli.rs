@@ -231,7 +231,7 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn parse_period(text: &str) -> Result<PromDuration, String> {
+pub(crate) fn parse_period(text: &str) -> Result<PromDuration, String> {
     let period = PromDuration::parse(text).map_err(|error| error.to_string())?;
     if period.is_zero() { Err("a period of zero has no budget".to_owned()) } else { Ok(period) }
 }

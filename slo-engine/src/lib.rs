@@ -13,3 +13,4 @@ pub mod commands;
 pub mod input;
 pub mod output;
 pub mod spec;
+pub mod specs;

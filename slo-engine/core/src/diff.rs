@@ -97,8 +97,8 @@ fn windows(old: Watched<'_>, new: Watched<'_>, changes: &mut Changes) {
             let factor = pair.factor(windows.period);
             let text = (
                 format!("{} and {}", pair.short, pair.long),
-                format!("{:.4}", factor).trim_end_matches('0').trim_end_matches('.').to_owned(),
-                format!("{:.4} %", factor * budget * 100.0),
+                short(factor),
+                format!("{} %", short(factor * budget * 100.0)),
             );
             (name, enabled.then_some(text))
         });
@@ -112,6 +112,12 @@ fn windows(old: Watched<'_>, new: Watched<'_>, changes: &mut Changes) {
             changes.push("threshold", Some(name), Some(old.2), Some(new.2));
         }
     }
+}
+
+/// Four decimals without the zeros behind.
+fn short(value: f64) -> String {
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn sli(old: &Sli, new: &Sli, changes: &mut Changes) {

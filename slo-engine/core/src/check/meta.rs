@@ -12,22 +12,13 @@ const IDENTITY: [&str; 4] = ["sloth_id", "sloth_service", "sloth_slo", "sloth_wi
 pub(super) fn labels(slo: &Slo, options: &CheckOptions, findings: &mut Vec<Finding>) {
     for (key, value) in &slo.labels {
         label(key, value, Field::Label(key.clone()), options, findings);
-        if options.lints && IDENTITY.contains(&key.as_str()) {
-            let consequence = match options.profile {
-                Profile::Sloth => {
-                    "it replaces the one that the alert expressions look for, and the alerts can never fire"
-                }
-                Profile::Lean => "it is ignored, because the series are found by it",
-            };
-            findings.push(
-                finding(
-                    Severity::Warning,
-                    "label-identity",
-                    Field::Label(key.clone()),
-                    format!("the label `{key}` belongs to the SLO's identity: {consequence}"),
-                )
-                .help("use another label name"),
+        // Profile lean tells so itself, because it leaves such a label out.
+        if options.lints && options.profile == Profile::Sloth && IDENTITY.contains(&key.as_str()) {
+            let message = format!(
+                "the label `{key}` replaces the one that the alert expressions look for, and the alerts can never fire"
             );
+            let field = Field::Label(key.clone());
+            findings.push(finding(Severity::Warning, "label-identity", field, message).help("use another label name"));
         }
     }
 }

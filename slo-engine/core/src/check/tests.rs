@@ -90,10 +90,10 @@ fn labels_and_annotations_have_names_and_values() {
         ("", "x", "label-name"),
         ("team", "", "label-empty"),
         ("a.b", "x", "label-name-utf8"),
-        ("sloth_id", "x", "label-identity"),
     ] {
         assert_eq!(codes(&Slo { labels: with(key, value), ..slo() }, &LEAN), [code], "{key}={value}");
     }
+    assert_eq!(codes(&Slo { labels: with("sloth_id", "x"), ..slo() }, &SLOTH), ["label-identity"]);
     let page = |labels, annotations| Some(AlertMeta { name: "A".to_owned(), labels, annotations });
     let none = BTreeMap::new;
     assert_eq!(errors(&Slo { page: page(with("a", ""), none()), ..slo() }, &SLOTH), ["label-empty"]);
