@@ -66,7 +66,7 @@ pub fn run(promtool: &Path, incident: &Incident, depth: Depth) -> Result<Outcome
     let mut groups = Vec::new();
     for profile in [Profile::Sloth, Profile::Lean] {
         let all = subject::rules(profile, &subject::slo(profile.service()))?;
-        groups.extend(subject::only(all, |rule| depth == Depth::Full || for_page(profile, rule)));
+        groups.extend(subject::only(all, |rule| needed(depth, rule)));
     }
     let series =
         targets.iter().enumerate().flat_map(|(index, target)| target.series(&format!("t{index}"), SCRAPE));
@@ -102,14 +102,19 @@ pub fn run(promtool: &Path, incident: &Incident, depth: Depth) -> Result<Outcome
     })
 }
 
-/// What the page needs. Sloth's metadata and long windows cost most of the time and change nothing for it.
-fn for_page(profile: Profile, rule: &Rule) -> bool {
-    let long = ["2h", "1d", "3d", "30d"]
-        .iter()
-        .any(|window| rule.labels.get("sloth_window").is_some_and(|label| label == window));
+/// What the alerts need: metadata and the period cost time and change nothing for them, nor do the ticket's windows for the
+/// page.
+fn needed(depth: Depth, rule: &Rule) -> bool {
+    let label = |name: &str, values: &[&str]| {
+        rule.labels.get(name).is_some_and(|label| values.contains(&label.as_str()))
+    };
+    let unused: &[&str] = if depth == Depth::Full { &["30d"] } else { &["2h", "1d", "3d", "30d"] };
     match rule.kind {
-        RuleKind::Alert => rule.labels.get("sloth_severity").is_some_and(|severity| severity == "page"),
-        RuleKind::Record => !long && (profile == Profile::Lean || rule.name.contains("ratio_rate")),
+        RuleKind::Alert => label("sloth_severity", &["page"]) || depth == Depth::Full,
+        RuleKind::Record => {
+            let feeds_alerts = rule.name.contains("ratio_rate") || rule.name.contains("sli_events");
+            feeds_alerts && !label("sloth_window", unused)
+        }
     }
 }
 
