@@ -13,6 +13,7 @@
 
 mod alpha;
 mod kind;
+mod openslo;
 mod own;
 mod places;
 mod plugins;
@@ -20,6 +21,7 @@ mod reader;
 mod scalar;
 mod sloth;
 mod suggest;
+mod windows;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -28,7 +30,9 @@ use daemon_kit::source::{Source, Span};
 use daemon_kit::yaml::{self, Document, Limits};
 use slo_engine_core::{Field, PromDuration, Slo, SpecKind};
 
+pub use openslo::References;
 pub use places::{LocatedSlo, Places, diagnose};
+pub use windows::load_windows;
 
 use kind::DocumentKind;
 
@@ -41,6 +45,8 @@ pub struct LoadOptions {
     pub extra_labels: BTreeMap<String, String>,
     /// Profile `sloth`: our own keys are ignored, as Sloth ignores them.
     pub sloth: bool,
+    /// Step of the subqueries that OpenSLO v1 queries become.
+    pub subquery_step: PromDuration,
     /// Budget of the YAML reader.
     pub limits: Limits,
 }
@@ -51,6 +57,7 @@ impl Default for LoadOptions {
             default_period: PromDuration::from_days(30),
             extra_labels: BTreeMap::new(),
             sloth: false,
+            subquery_step: PromDuration::from_secs(60),
             limits: Limits::default(),
         }
     }
@@ -109,8 +116,12 @@ impl Loaded {
 pub fn load_sources(sources: &[Source], options: &LoadOptions) -> Loaded {
     let mut loaded = Loaded::default();
     let mut registry = Registry::default();
+    let mut references = References::default();
     for source in sources {
-        let mut one = load(source, options);
+        references.collect(source, options.limits);
+    }
+    for source in sources {
+        let mut one = load_with(source, options, &references);
         one.slos.retain(|slo| match registry.insert(slo) {
             Ok(()) => true,
             Err(duplicate) => {
@@ -123,26 +134,37 @@ pub fn load_sources(sources: &[Source], options: &LoadOptions) -> Loaded {
     loaded
 }
 
-/// Reads one source.
+/// Reads one source that refers to no other.
 #[must_use]
 pub fn load(source: &Source, options: &LoadOptions) -> Loaded {
+    let mut references = References::default();
+    references.collect(source, options.limits);
+    load_with(source, options, &references)
+}
+
+/// Reads one source of several, whose [`References`] were collected before. SLOs that two sources define are found by a
+/// [`Registry`].
+#[must_use]
+pub fn load_with(source: &Source, options: &LoadOptions, references: &References) -> Loaded {
     let mut loaded = Loaded::default();
     for document in yaml::documents(source, options.limits) {
         match document {
-            Ok(document) => load_document(&document, options, &mut loaded),
+            Ok(document) => load_document(&document, options, references, &mut loaded),
             Err(diagnostic) => loaded.diagnostics.push(diagnostic),
         }
     }
     loaded
 }
 
-fn load_document(document: &Document, options: &LoadOptions, loaded: &mut Loaded) {
+fn load_document(document: &Document, options: &LoadOptions, references: &References, loaded: &mut Loaded) {
     let Some(root) = document.root() else { return };
     let first = loaded.slos.len();
     match kind::detect(root, &mut loaded.diagnostics) {
         DocumentKind::PrometheusV1 => sloth::prometheus(root, options, loaded),
         DocumentKind::KubernetesV1 => sloth::kubernetes(root, options, loaded),
         DocumentKind::OpenSloV1Alpha => alpha::load(root, options, loaded),
+        DocumentKind::OpenSloV1 => openslo::load(root, options, references, loaded),
+        DocumentKind::OpenSloSli => openslo::check_sli(root, loaded),
         DocumentKind::Skipped => {}
     }
     one_of_each(first, loaded);

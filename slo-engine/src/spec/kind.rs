@@ -11,6 +11,9 @@ pub(crate) enum DocumentKind {
     PrometheusV1,
     KubernetesV1,
     OpenSloV1Alpha,
+    OpenSloV1,
+    /// An indicator that OpenSLO v1 SLOs refer to.
+    OpenSloSli,
     /// Not an SLO; what there is to say has been said.
     Skipped,
 }
@@ -44,6 +47,9 @@ pub(crate) fn detect(root: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Docum
     match (text("apiVersion"), text("kind")) {
         (Some("sloth.slok.dev/v1"), Some("PrometheusServiceLevel")) => DocumentKind::KubernetesV1,
         (Some("openslo/v1alpha"), Some("SLO")) => DocumentKind::OpenSloV1Alpha,
+        (Some("openslo/v1"), Some("SLO")) => DocumentKind::OpenSloV1,
+        (Some("openslo/v1"), Some("SLI")) => DocumentKind::OpenSloSli,
+        (Some("openslo/v1" | "openslo/v1alpha"), Some("Service" | "DataSource")) => DocumentKind::Skipped,
         (Some(version), Some(kind)) => {
             let at = root.get("kind").map_or(root.span(), Node::span);
             let ours = version.starts_with("sloth.slok.dev/") || version.starts_with("openslo/");
