@@ -5,8 +5,7 @@ mod cost;
 pub use cost::{Cost, cost};
 
 use crate::PromDuration;
-use crate::promql::{Classification, classify};
-use crate::slo::{Sli, Slo};
+use crate::slo::Slo;
 use crate::window::{AlertWindow, PeriodWindows};
 
 /// Error rates for which detection is shown: everything fails, one in ten, one in a hundred.
@@ -118,25 +117,6 @@ pub fn pairs(slo: &Slo, windows: &PeriodWindows) -> Vec<Pair> {
             }
         })
         .collect()
-}
-
-/// How profile lean reads each query of an SLO: the name of the query, and whether it can be counted.
-#[must_use]
-pub fn queries(slo: &Slo, windows: &PeriodWindows) -> Vec<(&'static str, Classification)> {
-    let classify = |query: &crate::slo::Query| classify(&query.0, windows.base());
-    let mut queries = match &slo.sli {
-        Sli::Events { error, total } => {
-            vec![("error query", classify(error)), ("total query", classify(total))]
-        }
-        Sli::GoodTotal { good, total } => {
-            vec![("good query", classify(good)), ("total query", classify(total))]
-        }
-        Sli::Raw { error_ratio } => vec![("error ratio query", classify(error_ratio))],
-    };
-    if let Some(weight) = &slo.own.weight_query {
-        queries.push(("weight query", classify(weight)));
-    }
-    queries
 }
 
 #[cfg(test)]

@@ -11,8 +11,7 @@ use serde_json::{Value, json};
 use slo_engine_core::explain::{self, Budget, Cost, Detection, ERROR_RATES, Pair};
 use slo_engine_core::profile::lean::{self, LeanOptions};
 use slo_engine_core::profile::sloth;
-use slo_engine_core::promql::Classification;
-use slo_engine_core::{PeriodWindows, Slo, number};
+use slo_engine_core::{Field, Finding, PeriodWindows, Sli, Slo, number};
 
 use crate::app::Io;
 use crate::cli::{InputArgs, UsageError};
@@ -53,7 +52,8 @@ struct Explained<'a> {
     slo: &'a Slo,
     budget: Budget,
     pairs: Vec<Pair>,
-    queries: Vec<(&'static str, Classification)>,
+    /// Each query, and why it is not counted when it is not.
+    queries: Vec<(&'static str, Option<String>)>,
     costs: [(&'static str, Cost); 2],
 }
 
@@ -99,16 +99,35 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
 }
 
 fn explain_one<'a>(slo: &'a Slo, windows: &PeriodWindows, events_per_day: Option<f64>) -> Explained<'a> {
-    let (lean, _) = lean::rules(slo, windows, &LeanOptions::default());
+    let (lean, findings) = lean::rules(slo, windows, &LeanOptions::default());
     let options = sloth::Options { version: String::new(), disable_recordings: false, disable_alerts: false };
     let sloth = sloth::rules(slo, windows, &options).unwrap_or_default();
     Explained {
         slo,
         budget: explain::budget(slo, events_per_day),
         pairs: explain::pairs(slo, windows),
-        queries: explain::queries(slo, windows),
+        queries: queries(slo, &findings),
         costs: [("lean", explain::cost(&lean)), ("sloth", explain::cost(&sloth))],
     }
+}
+
+/// The queries with what profile lean says about them. One that cannot be counted takes the other with it.
+fn queries(slo: &Slo, findings: &[Finding]) -> Vec<(&'static str, Option<String>)> {
+    let mut fields = match &slo.sli {
+        Sli::Events { .. } => vec![("error query", Field::ErrorQuery), ("total query", Field::TotalQuery)],
+        Sli::GoodTotal { .. } => vec![("good query", Field::GoodQuery), ("total query", Field::TotalQuery)],
+        Sli::Raw { .. } => vec![("error ratio query", Field::RatioQuery)],
+    };
+    if slo.own.weight_query.is_some() {
+        fields.push(("weight query", Field::WeightQuery));
+    }
+    let said = |field: &Field| {
+        let mut said = findings.iter().filter(|finding| finding.code == "not-counted");
+        said.find(|finding| finding.field == *field).map(|finding| finding.message.clone())
+    };
+    let any = fields.iter().any(|(_, field)| said(field).is_some());
+    let other = || any.then(|| "computed directly over each window, as the other query is".to_owned());
+    fields.into_iter().map(|(name, field)| (name, said(&field).or_else(other))).collect()
 }
 
 fn text(one: &Explained<'_>) -> String {
@@ -148,11 +167,8 @@ fn text(one: &Explained<'_>) -> String {
         );
     }
     out.push_str("\n  queries in profile lean\n");
-    for (name, classification) in queries {
-        let how = match classification {
-            Classification::Additive(_) => "counted once per base window".to_owned(),
-            Classification::Direct { reason } => format!("computed over every window, because {reason}"),
-        };
+    for (name, reason) in queries {
+        let how = reason.as_deref().unwrap_or("counted once per base window");
         out.push_str(&format!("    {name}: {how}\n"));
     }
     out.push('\n');
@@ -193,10 +209,9 @@ fn object(one: &Explained<'_>) -> Value {
             "detection": detection.collect::<Vec<_>>(),
         })
     });
-    let queries = queries.iter().map(|(name, classification)| match classification {
-        Classification::Additive(_) => json!({ "query": name, "counted": true, "reason": null }),
-        Classification::Direct { reason } => json!({ "query": name, "counted": false, "reason": reason }),
-    });
+    let queries = queries
+        .iter()
+        .map(|(name, reason)| json!({ "query": name, "counted": reason.is_none(), "reason": reason }));
     let costs: serde_json::Map<String, Value> = costs
         .iter()
         .map(|(profile, cost)| {

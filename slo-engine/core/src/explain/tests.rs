@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::profile;
-use crate::slo::{AlertMeta, OwnKeys, Query, SpecKind};
+use crate::slo::{AlertMeta, OwnKeys, Query, Sli, SpecKind};
 use crate::window::Catalogue;
 
 fn slo(objective: f64) -> Slo {
