@@ -253,6 +253,8 @@ fn rewrite<'a>(query: &'a str, tokens: &[Token], blind_regexes: bool) -> Cow<'a,
             }
             Kind::Number if text.contains('_') => integer(text).map(|value| value.to_string()),
             Kind::Number if text.starts_with('.') => Some(format!(" 0{text}")),
+            // Modifiers stand behind a selector; elsewhere they are names, which the parser does not expect.
+            Kind::Ident if is_modifier(text) && !follows_selector(before) => Some(format!("{text}_")),
             Kind::Ident if text.eq_ignore_ascii_case("offset") => {
                 let zero = |token: &Token| {
                     token.kind == Kind::Number
@@ -278,6 +280,16 @@ fn rewrite<'a>(query: &'a str, tokens: &[Token], blind_regexes: bool) -> Cow<'a,
     }
     out.push_str(query.get(copied..).unwrap_or_default());
     Cow::Owned(out)
+}
+
+fn is_modifier(text: &str) -> bool {
+    text.eq_ignore_ascii_case("anchored") || text.eq_ignore_ascii_case("smoothed")
+}
+
+fn follows_selector(before: &str) -> bool {
+    let operator = ["and", "or", "unless", "bool", "atan2"].iter().any(|word| word.eq_ignore_ascii_case(before));
+    let name = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':');
+    matches!(before, "]" | "}" | ")") || (name && !operator)
 }
 
 fn requote(value: &str) -> String {
