@@ -8,14 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use daemon_kit::diagnostic::{self, Level};
 use daemon_kit::prom::Client;
 use slo_engine_core::backfill::Blueprint;
 use slo_engine_core::profile::lean::LeanOptions;
-use slo_engine_core::{PeriodWindows, Slo};
+use slo_engine_core::profile::sloth::names;
+use slo_engine_core::{Catalogue, PeriodWindows, PromDuration, Slo};
 
 use crate::adapters::atomic_file::{AtomicFile, Finished};
 use crate::app::{EXIT_FINDINGS, Io};
 use crate::cli::{InputArgs, PrometheusArgs};
+use crate::input;
+use crate::spec::{self, LoadOptions};
 use fill::Filler;
 pub use moment::Moment;
 use openmetrics::Spool;
@@ -42,12 +46,23 @@ pub struct Args {
     /// End
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = Moment::parse)]
     pub to: Moment,
+    /// Evaluation interval of the rules, as given to `generate` [default: as `generate` chooses it]
+    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    pub interval: Option<PromDuration>,
+    /// Scrape interval behind SLOs that state none, as given to `generate`
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_interval)]
+    pub scrape_interval: PromDuration,
     /// Write ratios and metadata also where they are recorded already, for example by Sloth's rules
     #[arg(long)]
     pub replace: bool,
     /// Go on although the rules count events already
     #[arg(long)]
     pub force: bool,
+}
+
+fn parse_interval(text: &str) -> Result<PromDuration, String> {
+    let interval = PromDuration::parse(text).map_err(|error| error.to_string())?;
+    if interval.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(interval) }
 }
 
 /// Runs it.
@@ -57,10 +72,15 @@ pub struct Args {
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     args.input.check()?;
     let client = args.prometheus.need_client("backfill")?;
-    let slos = Vec::new();
+    let Some(slos) = load(args, io)? else { return Ok(ExitCode::from(EXIT_FINDINGS)) };
     let job = Job {
         slos,
-        lean: LeanOptions::default(),
+        lean: LeanOptions {
+            interval: args.interval,
+            scrape_interval: args.scrape_interval,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..LeanOptions::default()
+        },
         client,
         from: args.from,
         to: args.to,
@@ -71,6 +91,34 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let complete = runtime.block_on(write(job, &args.out, io))?;
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FINDINGS) })
+}
+
+/// The SLOs and their windows; `None` after errors, which are told.
+fn load(args: &Args, io: &mut Io<'_>) -> anyhow::Result<Option<Vec<(Slo, PeriodWindows)>>> {
+    let mut sources = Vec::new();
+    for input in input::discover(&args.input)? {
+        sources.push(input.read(io.stdin)?);
+    }
+    let options = LoadOptions {
+        default_period: args.input.default_slo_period,
+        extra_labels: args.input.labels(),
+        ..LoadOptions::default()
+    };
+    let loaded = spec::load_sources(&sources, &options);
+    let format = diagnostic::Format::Text { color: io.color_err };
+    for found in loaded.diagnostics.iter().filter(|found| found.level == Level::Error || !io.quiet) {
+        diagnostic::write(io.stderr, found, format)?;
+    }
+    if loaded.has_errors() {
+        return Ok(None);
+    }
+    let catalogue = Catalogue::built_in();
+    let mut slos = Vec::new();
+    for located in loaded.slos.into_iter().filter(|located| !located.no_rules) {
+        let windows = catalogue.for_period(located.slo.period, true).with_context(|| located.slo.id.clone())?;
+        slos.push((located.slo, windows));
+    }
+    Ok(Some(slos))
 }
 
 /// What to fill and from where.
@@ -118,6 +166,7 @@ pub async fn write(job: Job, out: &Path, io: &mut Io<'_>) -> anyhow::Result<bool
     };
     let mut complete = true;
     for (slo, windows) in &slos {
+        let lean = LeanOptions { mode: names::mode(slo.spec).to_owned(), ..lean.clone() };
         let filled = match Blueprint::new(slo, windows, &lean) {
             Ok(blueprint) => filler.fill(&blueprint, &mut spool).await,
             Err(why) => Err(anyhow::anyhow!("{}: {why}", slo.id)),

@@ -274,9 +274,14 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
         let direct = format!("sum(increase(bad_total[{window}])) / sum(increase(all_total[{window}]))");
         close(window, got, value(&client, &direct, Some(at)).await.unwrap(), tolerance);
     }
+    // One series before and after: a label too few or too many would make it two.
     let remaining = value(&client, "slo:period_error_budget_remaining:ratio{sloth_id=\"shop-orders\"}", None).await;
     let ratio = value(&client, period, None).await.unwrap();
     close("remaining budget", remaining.unwrap(), 1.0 - ratio / 0.05, 0.01);
+
+    let answer = client.instant("count by (__name__, sloth_window, sloth_event) ({sloth_id=\"shop-orders\"}) > 1", None);
+    let answer = answer.await.unwrap().value;
+    assert!(answer.is_empty(), "series whose past has other labels: {answer:?}");
 
     // The past has its graphs, and a birth of its own.
     let earlier = now - 2 * HOUR_MS;

@@ -177,6 +177,13 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
     let ratio = |window: PromDuration| ratio(plan, window);
     let budget = if plan.slo.objective >= 100.0 { 0.0 } else { 1.0 - plan.slo.objective / 100.0 };
     let days = plan.windows.period.as_hours_f64() / 24.0;
+    let period = plan.windows.period;
+    // These inherit the label from the ratio they divide, as they do in Sloth's rules.
+    let windowed = |window: PromDuration| {
+        let mut labels = rule.labels.clone();
+        labels.insert("sloth_window".to_owned(), window.to_string());
+        labels
+    };
     match rule.name.as_str() {
         TALLY => EVENTS
             .iter()
@@ -194,11 +201,14 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
         "slo:time_period:days" => vec![record(What::Constant(days))],
         "sloth_slo_info" => vec![record(What::Constant(1.0))],
         "slo:current_burn_rate:ratio" => {
-            vec![record(What::Burn { ratio: ratio(plan.windows.page.quick.short), budget })]
+            let window = plan.windows.page.quick.short;
+            vec![with(windowed(window), What::Burn { ratio: ratio(window), budget })]
         }
-        "slo:period_burn_rate:ratio" => vec![record(What::Burn { ratio: ratio(plan.windows.period), budget })],
+        "slo:period_burn_rate:ratio" => {
+            vec![with(windowed(period), What::Burn { ratio: ratio(period), budget })]
+        }
         "slo:period_error_budget_remaining:ratio" => {
-            vec![record(What::Remaining { ratio: ratio(plan.windows.period), budget })]
+            vec![with(windowed(period), What::Remaining { ratio: ratio(period), budget })]
         }
         name if name == plan.increase() => event(&rule.labels).map(|kind| record(What::Increase(kind))).into_iter().collect(),
         // A window that the rules read directly from raw series has its past there; its cost is not spent again.
