@@ -231,6 +231,11 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+pub(crate) fn parse_interval(text: &str) -> Result<PromDuration, String> {
+    let interval = PromDuration::parse(text).map_err(|error| error.to_string())?;
+    if interval.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(interval) }
+}
+
 pub(crate) fn parse_period(text: &str) -> Result<PromDuration, String> {
     let period = PromDuration::parse(text).map_err(|error| error.to_string())?;
     if period.is_zero() { Err("a period of zero has no budget".to_owned()) } else { Ok(period) }

@@ -13,13 +13,12 @@ use daemon_kit::prom::Client;
 use slo_engine_core::backfill::Blueprint;
 use slo_engine_core::profile::lean::LeanOptions;
 use slo_engine_core::profile::sloth::names;
-use slo_engine_core::{Catalogue, PeriodWindows, PromDuration, Slo};
+use slo_engine_core::{PeriodWindows, PromDuration, Slo};
 
 use crate::adapters::atomic_file::{AtomicFile, Finished};
 use crate::app::{EXIT_FINDINGS, Io};
 use crate::cli::{InputArgs, PrometheusArgs};
-use crate::input;
-use crate::spec::{self, LoadOptions};
+use crate::specs;
 use fill::Filler;
 pub use moment::Moment;
 use openmetrics::Spool;
@@ -47,10 +46,10 @@ pub struct Args {
     #[arg(long, value_name = "WHEN", default_value = "now", value_parser = Moment::parse)]
     pub to: Moment,
     /// Evaluation interval of the rules, as given to `generate` [default: as `generate` chooses it]
-    #[arg(long, value_name = "DURATION", value_parser = parse_interval)]
+    #[arg(long, value_name = "DURATION", value_parser = crate::cli::parse_interval)]
     pub interval: Option<PromDuration>,
     /// Scrape interval behind SLOs that state none, as given to `generate`
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_interval)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::cli::parse_interval)]
     pub scrape_interval: PromDuration,
     /// Write ratios and metadata also where they are recorded already, for example by Sloth's rules
     #[arg(long)]
@@ -60,17 +59,11 @@ pub struct Args {
     pub force: bool,
 }
 
-fn parse_interval(text: &str) -> Result<PromDuration, String> {
-    let interval = PromDuration::parse(text).map_err(|error| error.to_string())?;
-    if interval.is_zero() { Err("must be longer than zero".to_owned()) } else { Ok(interval) }
-}
-
 /// Runs it.
 ///
 /// # Errors
 /// Specs that cannot be read, a server that cannot be asked, a file that cannot be written.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    args.input.check()?;
     let client = args.prometheus.need_client("backfill")?;
     let Some(slos) = load(args, io)? else { return Ok(ExitCode::from(EXIT_FINDINGS)) };
     let job = Job {
@@ -95,16 +88,8 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
 
 /// The SLOs and their windows; `None` after errors, which are told.
 fn load(args: &Args, io: &mut Io<'_>) -> anyhow::Result<Option<Vec<(Slo, PeriodWindows)>>> {
-    let mut sources = Vec::new();
-    for input in input::discover(&args.input)? {
-        sources.push(input.read(io.stdin)?);
-    }
-    let options = LoadOptions {
-        default_period: args.input.default_slo_period,
-        extra_labels: args.input.labels(),
-        ..LoadOptions::default()
-    };
-    let loaded = spec::load_sources(&sources, &options);
+    let catalogue = specs::catalogue(&args.input, io)?;
+    let loaded = specs::read(&args.input, false, io)?.loaded;
     let format = diagnostic::Format::Text { color: io.color_err };
     for found in loaded.diagnostics.iter().filter(|found| found.level == Level::Error || !io.quiet) {
         diagnostic::write(io.stderr, found, format)?;
@@ -112,10 +97,9 @@ fn load(args: &Args, io: &mut Io<'_>) -> anyhow::Result<Option<Vec<(Slo, PeriodW
     if loaded.has_errors() {
         return Ok(None);
     }
-    let catalogue = Catalogue::built_in();
     let mut slos = Vec::new();
     for located in loaded.slos.into_iter().filter(|located| !located.no_rules) {
-        let windows = catalogue.for_period(located.slo.period, true).with_context(|| located.slo.id.clone())?;
+        let windows = specs::windows(&catalogue, &located.slo)?;
         slos.push((located.slo, windows));
     }
     Ok(Some(slos))

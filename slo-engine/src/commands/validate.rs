@@ -1,18 +1,21 @@
 //! `slo-engine validate`: everything that is wrong with every spec, at once.
 
+pub mod live;
+
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use daemon_kit::diagnostic::{self, Diagnostic, Format, Level, Summary};
+use daemon_kit::prom::Client;
 use rayon::prelude::*;
 use serde_json::json;
 use slo_engine_core::profile::lean::{self, LeanOptions};
 use slo_engine_core::profile::sloth;
-use slo_engine_core::{Catalogue, CheckOptions, Field, Finding, Profile, PromqlCheck, Severity, check};
+use slo_engine_core::{Catalogue, CheckOptions, Field, Finding, Profile, PromDuration, PromqlCheck, Severity, check};
 
 use crate::app::{EXIT_FINDINGS, Io};
-use crate::cli::{InputArgs, ProfileArg};
+use crate::cli::{InputArgs, ProfileArg, PrometheusArgs};
 use crate::spec::{LocatedSlo, diagnose};
 use crate::specs;
 
@@ -21,7 +24,8 @@ use crate::specs;
 #[command(after_help = "Exit code: 0 without errors, 1 with errors, 2 when the command line is wrong.\n\nExamples:\n  \
     slo-engine validate -i slos/\n  \
     slo-engine validate --strict --output github -i slos/\n  \
-    slo-engine validate --output json -i - < slo.yaml")]
+    slo-engine validate --output json -i - < slo.yaml\n  \
+    slo-engine validate --prometheus http://127.0.0.1:9090 -i slos/")]
 pub struct Args {
     /// Where specs come from.
     #[command(flatten)]
@@ -46,6 +50,12 @@ pub struct Args {
         value_parser = BoolishValueParser::new()
     )]
     pub ignore_slo_duplicates: bool,
+    /// Scrape interval behind SLOs that state none (with --prometheus)
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::cli::parse_interval)]
+    pub scrape_interval: PromDuration,
+    /// A live server to ask about the specs: do the series exist, is the scrape interval right, what would the rules cost
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
 }
 
 /// What a query means that does not parse.
@@ -94,6 +104,14 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     let slos = &read.loaded.slos;
     let found: Vec<Vec<Diagnostic>> = slos.par_iter().map(|located| examine(located, args, &catalogue)).collect();
     diagnostics.extend(found.into_iter().flatten());
+    let costs = match args.prometheus.client()? {
+        Some(client) => {
+            let report = ask(&client, args, slos, &catalogue)?;
+            diagnostics.extend(report.diagnostics);
+            Some(report.costs)
+        }
+        None => None,
+    };
     for diagnostic in &mut diagnostics {
         if args.strict && specs::STRICT.contains(&diagnostic.code) {
             diagnostic.level = Level::Error;
@@ -103,7 +121,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     // What the SLOs of a document share is found with each of them.
     diagnostics.dedup_by(|a, b| a.code == b.code && a.message == b.message && same_place(a, b));
     let summary = Summary::of(&diagnostics);
-    write(&diagnostics, summary, read.files, slos.len(), args.output, io)?;
+    write(&diagnostics, summary, read.files, slos.len(), costs.as_deref(), args.output, io)?;
     Ok(if summary.errors == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FINDINGS) })
 }
 
@@ -112,6 +130,23 @@ fn same_place(a: &Diagnostic, b: &Diagnostic) -> bool {
         (Some(a), Some(b)) => a.span == b.span && a.source.name() == b.source.name(),
         _ => false,
     }
+}
+
+/// Asks a live server about every SLO that has rules.
+fn ask(
+    client: &Client,
+    args: &Args,
+    slos: &[LocatedSlo],
+    catalogue: &Catalogue,
+) -> anyhow::Result<live::Report> {
+    let known: Vec<_> = slos
+        .iter()
+        .filter_map(|located| Some((located.clone(), catalogue.for_period(located.slo.period, true).ok()?)))
+        .collect();
+    let mut options = live::Options::new(jiff::Timestamp::now().as_millisecond());
+    options.scrape_interval = args.scrape_interval;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(live::check(client, &known, &options))
 }
 
 fn examine(located: &LocatedSlo, args: &Args, catalogue: &Catalogue) -> Vec<Diagnostic> {
@@ -160,6 +195,7 @@ fn write(
     summary: Summary,
     files: usize,
     slos: usize,
+    costs: Option<&[live::Cost]>,
     output: OutputArg,
     io: &mut Io<'_>,
 ) -> anyhow::Result<()> {
@@ -172,6 +208,7 @@ fn write(
                 diagnostic::write(io.stdout, diagnostic, Format::Text { color })?;
             }
             if !io.quiet {
+                live::write_costs(io.stdout, costs.unwrap_or_default())?;
                 writeln!(io.stdout, "{last}")?;
             }
         }
@@ -180,6 +217,9 @@ fn write(
             if let Some(summary) = report.get_mut("summary").and_then(serde_json::Value::as_object_mut) {
                 summary.insert("files".to_owned(), json!(files));
                 summary.insert("slos".to_owned(), json!(slos));
+            }
+            if let (Some(costs), Some(report)) = (costs, report.as_object_mut()) {
+                report.insert("cost".to_owned(), live::costs_to_json(costs));
             }
             writeln!(io.stdout, "{report:#}")?;
         }

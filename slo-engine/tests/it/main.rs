@@ -13,6 +13,7 @@ mod generate;
 mod lean_promtool;
 mod lean_support;
 mod lean_truth;
+mod live;
 mod output;
 mod sloth_traps;
 mod support;

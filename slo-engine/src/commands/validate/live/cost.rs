@@ -51,7 +51,7 @@ impl Live {
         for (_, query) in super::queries(slo) {
             for selector in selectors(&slo_engine_core::promql::with_window(&query.0, INTERVAL)) {
                 if !selector.is_recorded() && seen.insert(selector.text.clone()) {
-                    series += self.series.seen(&selector.text, self.scrape_interval(slo)).await?.series;
+                    series += self.series.seen(&selector, self.scrape_interval(slo)).await?.series;
                 }
             }
         }
@@ -72,8 +72,8 @@ impl Live {
                         // The long look-backs of recorded series are ranges over what this group writes.
                         samples += (selector.seconds / interval).max(1.0);
                     } else {
-                        let seen = self.series.seen(&selector.text, self.scrape_interval(slo)).await?;
-                        let scrape = seen.interval().unwrap_or_else(|| self.scrape_interval(slo).as_secs_f64());
+                        let seen = self.series.seen(&selector, self.scrape_interval(slo)).await?;
+                        let scrape = seen.interval.unwrap_or_else(|| self.scrape_interval(slo).as_secs_f64());
                         samples += seen.series * (selector.seconds / scrape).max(1.0);
                     }
                 }

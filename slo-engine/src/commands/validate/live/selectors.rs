@@ -14,7 +14,9 @@ pub(super) struct Selector {
     pub(super) text: String,
     /// Metric name, when it is a plain one.
     pub(super) name: Option<String>,
-    /// Its other matchers, each as PromQL.
+    /// The matchers of the metric name, as PromQL, when it is not plain.
+    pub(super) metric: Vec<String>,
+    /// Its other matchers: label and PromQL.
     pub(super) matchers: Vec<(String, String)>,
     /// Seconds of history read from each series; 0 for an instant.
     pub(super) seconds: f64,
@@ -50,6 +52,7 @@ impl Walk {
         self.found.push(Selector {
             text: plain.to_string(),
             name: selector.name.clone(),
+            metric: selector.matchers.matchers.iter().filter(|m| m.name == "__name__").map(ToString::to_string).collect(),
             matchers: selector.matchers.matchers.iter().filter(|m| m.name != "__name__").map(matcher).collect(),
             seconds: seconds + self.around,
         });

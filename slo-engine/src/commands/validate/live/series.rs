@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use daemon_kit::prom::{self, Client, Error};
+use daemon_kit::prom::{self, Client, Error, Labels, Sample};
 use slo_engine_core::promql::with_window;
 use slo_engine_core::{Finding, PromDuration, Query, Severity, Slo};
 use tokio::sync::OnceCell;
@@ -21,18 +21,8 @@ const TOLERANCE: f64 = 0.25;
 pub(super) struct Seen {
     /// Series with samples in the last minutes.
     pub(super) series: f64,
-    /// Samples of the median series in that time.
-    samples: f64,
-    /// That time, in seconds.
-    range: f64,
-}
-
-impl Seen {
-    /// Seconds between two samples.
-    pub(super) fn interval(&self) -> Option<f64> {
-        // A single sample says nothing about the time between two.
-        (self.samples >= 2.0).then(|| self.range / self.samples)
-    }
+    /// Median of the seconds between two samples of one of them.
+    pub(super) interval: Option<f64>,
 }
 
 /// Asks about each selector once, however many SLOs use it.
@@ -47,25 +37,51 @@ impl Series {
     }
 
     /// Looks back ten minutes, or twenty scrapes where they are rare.
-    pub(super) async fn seen(&self, selector: &str, scrape: PromDuration) -> Result<Seen, Error> {
+    pub(super) async fn seen(&self, selector: &Selector, scrape: PromDuration) -> Result<Seen, Error> {
         let range = PromDuration::from_millis((20 * scrape.as_millis()).max(600_000));
         let cell = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(known.entry(format!("{selector}[{range}]")).or_default())
+            Arc::clone(known.entry(format!("{}[{range}]", selector.text)).or_default())
         };
         cell.get_or_try_init(|| self.ask(selector, range)).await.copied()
     }
 
-    async fn ask(&self, selector: &str, range: PromDuration) -> Result<Seen, Error> {
-        let counts = format!("count_over_time({selector}[{range}])");
+    async fn ask(&self, selector: &Selector, range: PromDuration) -> Result<Seen, Error> {
+        let counts = format!("count_over_time({}[{range}])", selector.text);
         let series = number(&self.client, &format!("count({counts})")).await?.unwrap_or(0.0);
-        let samples = if series > 0.0 {
-            number(&self.client, &format!("quantile(0.5, {counts})")).await?.unwrap_or(0.0)
-        } else {
-            0.0
-        };
-        Ok(Seen { series, samples, range: range.as_secs_f64() })
+        // The series with the most samples stands for all: the others may be young, or gone in between.
+        let fullest = self.client.instant(&format!("topk(1, {counts})"), None).await?.value;
+        let Some(fullest) = fullest.into_iter().next() else { return Ok(Seen { series, interval: None }) };
+        let samples = self.client.instant(&format!("{}[{range}]", exactly(selector, &fullest.labels)), None).await?;
+        let interval = samples.value.first().and_then(|series| median_gap(&series.samples));
+        Ok(Seen { series, interval })
     }
+}
+
+/// The selector of one series.
+fn exactly(selector: &Selector, labels: &Labels) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let mut matchers: Vec<String> = labels
+        .iter()
+        .filter(|(name, _)| *name != "__name__")
+        .map(|(name, value)| format!("{name}=\"{}\"", quoted(value)))
+        .collect();
+    matchers.extend(selector.name.iter().map(|name| format!("__name__=\"{}\"", quoted(name))));
+    if selector.name.is_none() {
+        // Another metric with the same labels would do as well.
+        matchers.extend(selector.matchers.iter().map(|(_, matcher)| matcher.clone()));
+        matchers.extend(selector.metric.clone());
+    }
+    format!("{{{}}}", matchers.join(","))
+}
+
+/// Seconds.
+#[allow(clippy::cast_precision_loss, reason = "milliseconds of some minutes")]
+fn median_gap(samples: &[Sample]) -> Option<f64> {
+    let mut gaps: Vec<i64> =
+        samples.iter().zip(samples.iter().skip(1)).map(|(before, after)| after.at_ms - before.at_ms).collect();
+    gaps.sort_unstable();
+    gaps.get(gaps.len() / 2).map(|gap| *gap as f64 / 1_000.0)
 }
 
 /// The value of a query that gives one number or nothing.
@@ -82,10 +98,10 @@ impl Live {
         all.dedup_by(|a, b| a.text == b.text);
         let mut findings = Vec::new();
         for selector in all.iter().filter(|selector| !selector.is_recorded()) {
-            let seen = self.series.seen(&selector.text, stated).await?;
+            let seen = self.series.seen(selector, stated).await?;
             if seen.series == 0.0 {
                 findings.push(self.missing(slo, role, selector).await?);
-            } else if let Some(interval) = seen.interval() {
+            } else if let Some(interval) = seen.interval {
                 findings.extend(differs(role, selector, interval, stated));
             }
         }
@@ -165,13 +181,12 @@ fn list(values: &[String]) -> String {
 
 fn differs(role: Role, selector: &Selector, interval: f64, stated: PromDuration) -> Option<Finding> {
     let stated_seconds = stated.as_secs_f64();
-    // One sample more or less at the ends is no difference.
     if (interval / stated_seconds - 1.0).abs() <= TOLERANCE {
         return None;
     }
-    let real = shown(if interval >= 5.0 { (interval / 5.0).round() * 5.0 } else { interval.round().max(1.0) });
+    let real = shown(interval.round().max(1.0));
     let message = format!(
-        "series of {} have a sample every {real} or so, not every {stated} as the scrape interval says: events at the edges \
+        "series of {} have a sample every {real}, not every {stated} as the scrape interval says: events at the edges \
          of base windows are then missed or counted twice",
         selector.text
     );
@@ -185,16 +200,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sample_more_or_less_is_no_difference() {
+    fn jitter_is_no_difference() {
         let selector = selectors("x").remove(0);
         let stated = PromDuration::from_secs(30);
-        for samples in [19.0, 20.0, 21.0] {
-            assert_eq!(differs(Role::Total, &selector, 600.0 / samples, stated), None, "{samples}");
+        for interval in [29.0, 30.0, 30.1, 36.0] {
+            assert_eq!(differs(Role::Total, &selector, interval, stated), None, "{interval}");
         }
-        let found = differs(Role::Total, &selector, 600.0 / 41.0, stated).unwrap();
-        assert!(found.message.contains("every 15s or so, not every 30s"), "{}", found.message);
-        let found = differs(Role::Total, &selector, 600.0 / 10.0, stated).unwrap();
+        let found = differs(Role::Total, &selector, 15.002, stated).unwrap();
+        assert!(found.message.contains("every 15s, not every 30s"), "{}", found.message);
+        let found = differs(Role::Total, &selector, 60.0, stated).unwrap();
         assert!(found.help.unwrap().contains("scrape_interval: 1m"));
+    }
+
+    #[test]
+    fn the_median_gap_ignores_a_missed_scrape() {
+        let samples: Vec<Sample> = [0, 15_000, 30_001, 60_000, 75_000].map(|at_ms| Sample { at_ms, value: 0.0 }).into();
+        assert_eq!(median_gap(&samples), Some(15.001));
+        assert_eq!(median_gap(&samples[..1]), None);
+    }
+
+    #[test]
+    fn one_series_is_selected_exactly() {
+        let labels = Labels::from([("a".to_owned(), "q\"\\".to_owned())]);
+        let selector = selectors("x{b=\"c\"}").remove(0);
+        assert_eq!(exactly(&selector, &labels), "{a=\"q\\\"\\\\\",__name__=\"x\"}");
+        let selector = selectors("{__name__=~\"x.+\",b!=\"c\"}").remove(0);
+        assert_eq!(exactly(&selector, &labels), "{a=\"q\\\"\\\\\",b!=\"c\",__name__=~\"x.+\"}");
     }
 
     #[test]
