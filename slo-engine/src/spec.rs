@@ -20,7 +20,7 @@ mod plugins;
 mod reader;
 mod scalar;
 mod sloth;
-mod suggest;
+pub(crate) mod suggest;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};

@@ -122,7 +122,7 @@ impl Client {
         self.call(Method::POST, "series", &form).await
     }
 
-    /// Values of a label among the series that match the selector in the time range.
+    /// Values of a label among the series that match the selector (all, if it is empty) in the time range.
     ///
     /// # Errors
     /// See [`Error`].
@@ -133,7 +133,10 @@ impl Client {
         start_ms: i64,
         end_ms: i64,
     ) -> Result<Answer<Vec<String>>, Error> {
-        let form = vec![("start", seconds(start_ms)), ("end", seconds(end_ms)), ("match[]", selector.to_owned())];
+        let mut form = vec![("start", seconds(start_ms)), ("end", seconds(end_ms))];
+        if !selector.is_empty() {
+            form.push(("match[]", selector.to_owned()));
+        }
         self.call(Method::GET, &format!("label/{label}/values"), &form).await
     }
 

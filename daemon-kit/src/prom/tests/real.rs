@@ -103,6 +103,8 @@ async fn every_call_works_against_a_real_server() {
     let series = client.series(&["up", "scrape_duration_seconds"], now - 60_000, now).await.unwrap().value;
     assert_eq!(series.len(), 2, "{series:?}");
     assert_eq!(client.label_values("job", "up", now - 60_000, now).await.unwrap().value, ["self"]);
+    let names = client.label_values("__name__", "", now - 60_000, now).await.unwrap().value;
+    assert!(names.iter().any(|name| name == "scrape_duration_seconds"), "{names:?}");
     let target = &client.targets().await.unwrap().value[0];
     assert_eq!((target.scrape_interval.as_str(), target.scrape_pool.as_str()), ("1s", "self"));
     assert_eq!(client.metadata("prometheus_http_requests_total").await.unwrap().value[0].kind, "counter");

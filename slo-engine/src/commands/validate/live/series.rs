@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 
 use super::selectors::{Selector, selectors};
 use super::{Live, Role, finding, shown};
+use crate::spec::suggest::nearest;
 
 /// Values of a label that are shown.
 const SHOWN: usize = 8;
@@ -144,13 +145,10 @@ impl Live {
         let now = self.options.now_ms;
         let client = &self.client;
         if number(client, &format!("count({name})")).await?.is_none() {
-            let first = name.split('_').next().unwrap_or(name);
-            let pattern = format!("{{__name__=~\"{first}_.+\"}}");
-            let names = client.label_values("__name__", &pattern, from_ms, now).await?.value;
-            return Ok(Some(match names.as_slice() {
-                [] => format!("the metric {name} does not exist"),
-                names => format!("the metric {name} does not exist; there are {}", list(names)),
-            }));
+            let names = client.label_values("__name__", "", from_ms, now).await?.value;
+            let meant = nearest(name, names.iter().map(String::as_str));
+            let meant = meant.map(|meant| format!("; did you mean {}?", meant.escape_debug()));
+            return Ok(Some(format!("the metric {name} does not exist{}", meant.unwrap_or_default())));
         }
         let mut reasons = Vec::new();
         for (label, matcher) in &selector.matchers {

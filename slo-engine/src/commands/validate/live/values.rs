@@ -1,5 +1,7 @@
 //! Are the numbers possible? Errors above total, ratios outside of 0 to 1, NaN.
 
+use std::collections::BTreeSet;
+
 use daemon_kit::prom::{Error, Sample};
 use slo_engine_core::promql::{with_window, wrap};
 use slo_engine_core::{Finding, PeriodWindows, PromDuration, Query, Severity, Sli, Slo};
@@ -42,11 +44,9 @@ impl Live {
                 let nan = self.worst(&format!("{ratio} != {ratio}")).await?;
                 findings.extend(nan.map(|nan| {
                     let message = format!(
-                        "the error ratio over {base} was no number at {} of {} moments of the last {}: divisions by zero \
-                         traffic; the `no_data` key says what that means",
-                        nan.count,
-                        STEPS + 1,
-                        shown(6.0 * 3600.0)
+                        "the error ratio over {base} was no number at {}: without traffic it is zero over zero; the `no_data` \
+                         key says what that means",
+                        moments(nan.count)
                     );
                     finding(Severity::Note, "ratio-nan", Role::Ratio.field(), message)
                 }));
@@ -67,15 +67,16 @@ impl Live {
         let now = self.options.now_ms;
         let answer = self.client.range(query, now - BACK_MS, now, BACK_MS / STEPS).await?;
         let samples: Vec<Sample> = answer.value.into_iter().flat_map(|series| series.samples).collect();
+        let moments: BTreeSet<i64> = samples.iter().map(|sample| sample.at_ms).collect();
         let key = |sample: &Sample| if sample.value.is_nan() { f64::MIN } else { sample.value };
         let worst = samples.iter().copied().max_by(|a, b| key(a).total_cmp(&key(b)));
-        Ok(worst.map(|sample| Worst { sample, count: samples.len() }))
+        Ok(worst.map(|sample| Worst { sample, count: moments.len() }))
     }
 }
 
 struct Worst {
     sample: Sample,
-    /// How many values the query had in all.
+    /// At how many moments the query had a value.
     count: usize,
 }
 
@@ -89,13 +90,16 @@ impl Worst {
     }
 }
 
+fn moments(count: usize) -> String {
+    format!("{count} of {} moments in the last 6h", STEPS + 1)
+}
+
 fn exceeds(role: Role, base: PromDuration, worst: &Worst) -> Finding {
     let what = if role == Role::Good { "good events" } else { "errors" };
     let message = format!(
-        "{what} over {base} were {:.4} times the total at worst, and more than the total at {} moments of the last {}",
+        "{what} over {base} were {:.4} times the total at worst, and more than the total at {}",
         worst.sample.value,
-        worst.count,
-        shown(6.0 * 3600.0)
+        moments(worst.count)
     );
     finding(Severity::Warning, "errors-exceed-total", role.field(), message)
 }
@@ -103,9 +107,8 @@ fn exceeds(role: Role, base: PromDuration, worst: &Worst) -> Finding {
 fn unmatched(role: Role, base: PromDuration, worst: &Worst) -> Finding {
     let what = if role == Role::Good { "good events" } else { "errors" };
     let message = format!(
-        "{what} over {base} have labels that the total has not, at {} moments of the last {}: they are not counted",
-        worst.count,
-        shown(6.0 * 3600.0)
+        "{what} over {base} have labels that the total has not, at {}: they are not counted",
+        moments(worst.count)
     );
     finding(Severity::Warning, "errors-without-total", role.field(), message)
 }
