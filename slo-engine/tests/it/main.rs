@@ -10,6 +10,7 @@ mod diff;
 mod equivalence;
 mod explain;
 mod generate;
+mod lean_alerts;
 mod lean_promtool;
 mod lean_support;
 mod lean_truth;

@@ -20,7 +20,7 @@ pub(crate) mod windows;
 
 use std::collections::BTreeMap;
 
-pub use names::{BORN, DIRECT, HELD, INCREASE, PAST, RECOVERED, TALLY, WINDOW, ratio_record};
+pub use names::{BORN, DIRECT, FLOOR, HELD, INCREASE, PAST, RECOVERED, TALLY, WINDOW, ratio_record};
 pub use plan::{Counting, LeanOptions, Plan};
 
 use crate::finding::{Finding, Severity};
@@ -47,9 +47,10 @@ pub fn rules(slo: &Slo, windows: &PeriodWindows, options: &LeanOptions) -> (Vec<
     if !options.disable_recordings {
         fast.extend(base::rules(&plan));
         fast.push(tally::tally(&plan));
-        fast.extend(plan.fast.iter().flat_map(|window| windows::rules(&plan, *window)));
+        fast.extend(windows::rules(&plan, &plan.fast, &["sloth_id"]));
         slow.extend(tally::memory(&plan));
-        slow.extend(plan.slow.iter().flat_map(|window| windows::rules(&plan, *window)));
+        slow.extend(windows::floor(&plan));
+        slow.extend(windows::rules(&plan, &plan.slow, &["sloth_id", "sloth_slo"]));
         meta = metadata::rules(&plan);
     }
     if !options.disable_alerts {

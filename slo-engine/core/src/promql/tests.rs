@@ -45,7 +45,11 @@ fn additive_queries() {
         ("(sum(rate(x[{{.window}}])) or vector(0)) + (sum(rate(y[{{.window}}])) or vector(0))", Rate, true),
         // Latency: slower than the bucket.
         ("sum(rate(d_count[{{.window}}])) - sum(rate(d_bucket{le=\"0.5\"}[{{.window}}]))", Rate, false),
-        ("sum(rate(d_count[{{.window}}]) - ignoring(le) rate(d_bucket{le=\"0.5\"}[{{.window}}]))", Rate, false),
+        (
+            "sum(rate(d_count[{{.window}}]) - ignoring(le) rate(d_bucket{le=\"0.5\"}[{{.window}}]))",
+            Rate,
+            false,
+        ),
         ("sum(rate(d_bucket{le=\"0.5\"}[{{.window}}]))", Rate, true),
         ("histogram_count(sum(rate(native[{{.window}}])))", Rate, true),
         ("histogram_sum(increase(native[{{.window}}]))", Increase, true),

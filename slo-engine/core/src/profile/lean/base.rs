@@ -29,7 +29,10 @@ pub(super) fn rules(plan: &Plan<'_>) -> Vec<Rule> {
                 rules.push(kind("total", count));
             }
             rules.push(kind("error", errors));
-            rules.push(kind("covered", format!("0 * {error} + {base} and ignoring(sloth_event) {total}")));
+            // Where both are numbers.
+            let both = plan.series(&name, "sloth_event=~\"error|total\"");
+            let covered = format!("{} * (count without(sloth_event) ({both}) == 2)", base / 2.0);
+            rules.push(kind("covered", covered));
             rules
         }
         None => {

@@ -13,9 +13,13 @@ pub const WINDOW: &str = "slo:sli_events:window";
 pub const PAST: &str = "slo:sli_events:past";
 /// Start of the latest epoch of the count, in seconds since 1970.
 pub const BORN: &str = "slo:sli_events:born";
-/// The count before the hole that ended less than one base window ago.
+/// The count that a window starts from where none was recorded at its start.
+pub const FLOOR: &str = "slo:sli_events:floor";
+/// The count at the start of a window longer than an hour.
+pub const PAST: &str = "slo:sli_events:past";
+/// What the count adds to for one base window after a hole or a birth.
 pub const RECOVERED: &str = "slo:sli_events:recovered";
-/// The count before the latest hole.
+/// The count before the latest hole, zero before any.
 pub const HELD: &str = "slo:sli_events:held";
 /// Total of a query that is not counted, over `sloth_window`, in the query's own unit.
 pub const DIRECT: &str = "slo:sli_direct:total";
