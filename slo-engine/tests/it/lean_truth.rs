@@ -348,9 +348,12 @@ fn state_table(state: &State, now: &Answer) -> String {
             _ => lines.push((title, cells)),
         }
     }
-    for (title, cells) in
-        lines.iter().filter(|(_, cells)| cells.split(" | ").any(|cell| cell != "–") || !cells.is_empty())
-    {
+    for (title, cells) in &lines {
+        // Series that only some SLIs have.
+        let optional = title.contains("observed") || title.contains("sli_direct");
+        if optional && cells.split(" | ").all(|cell| cell == "–") {
+            continue;
+        }
         let _infallible = writeln!(text, "| {title} | {cells} |");
     }
     text
