@@ -16,6 +16,7 @@ mod lean_support;
 mod lean_truth;
 mod live;
 mod output;
+mod promtool;
 mod sloth_traps;
 mod support;
 mod validate;

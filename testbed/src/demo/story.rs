@@ -12,7 +12,7 @@ use super::screen::{Moment, Screen};
 /// The promise that gets broken.
 const BROKEN: &str = "checkout-availability";
 /// Share of the checkout's requests that fail during the outage.
-const OUTAGE: f64 = 0.5;
+const OUTAGE: f64 = 0.05;
 /// How long customers suffer after the page: somebody must get up first.
 const REPAIR: Duration = Duration::from_secs(10);
 /// No part of the story takes longer unless something is wrong.
@@ -35,7 +35,7 @@ pub(crate) async fn tell(bed: &Bed, screen: &Screen) -> Result<()> {
         bail!("rules in error:\n{}", broken.join("\n"));
     }
 
-    screen.chapter(story.second(), "Outage: half of the orders fail from now on.");
+    screen.chapter(story.second(), "Outage: one order in twenty fails from now on.");
     let outage = Instant::now();
     bed.shop.change(&Change::errors("checkout", OUTAGE))?;
     screen.table_head();
@@ -121,7 +121,8 @@ impl Story<'_> {
         };
         Ok(Moment {
             second: self.second(),
-            burn: value(format!("slo:current_burn_rate:ratio{{{ids}}}")).await?,
+            // As `slo:current_burn_rate:ratio`, which some profiles evaluate less often.
+            burn: value(format!("slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio")).await?,
             failing: value(format!("slo:sli_error:ratio_rate10s{{{ids}}}")).await?,
             others: value(format!("max(slo:current_burn_rate:ratio{{sloth_id!=\"{BROKEN}\"}})")).await?,
             page: fires("page").await?,
