@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod conformance;
 mod diff;
+mod e2e;
 mod equivalence;
 mod explain;
 mod generate;
