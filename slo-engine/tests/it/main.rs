@@ -1,5 +1,13 @@
 //! Integration tests.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics; clippy.toml allows it in test functions, this allows it in their helpers"
+)]
+
 mod accuracy;
 mod architecture;
 mod backfill;
