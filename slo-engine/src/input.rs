@@ -34,11 +34,13 @@ impl Input {
     /// Not readable, too large, or not UTF-8.
     pub fn read(&self, stdin: &mut dyn Read) -> anyhow::Result<Source> {
         let (name, bytes) = match self {
-            Self::Stdin => ("<stdin>".to_owned(), read_limited(stdin).context("<stdin>")?),
+            Self::Stdin => ("<stdin>".to_owned(), read_limited(stdin, 0).context("<stdin>")?),
             Self::File { path, .. } => {
                 let name = path.display().to_string();
                 let mut file = fs::File::open(path).with_context(|| name.clone())?;
-                let bytes = read_limited(&mut file).with_context(|| name.clone())?;
+                // One more byte than there is, so that the end is seen without growing.
+                let length = file.metadata().map_or(0, |meta| meta.len().min(MAX_BYTES) + 1);
+                let bytes = read_limited(&mut file, length).with_context(|| name.clone())?;
                 (name, bytes)
             }
         };
@@ -49,8 +51,8 @@ impl Input {
     }
 }
 
-fn read_limited(stream: &mut dyn Read) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+fn read_limited(stream: &mut dyn Read, length: u64) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     stream.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         bail!("larger than {} MiB", MAX_BYTES >> 20);

@@ -61,19 +61,19 @@ fn is_duration(text: &str) -> bool {
 
 /// No character that ends, comments or breaks a plain scalar in block context, and none that must be escaped.
 fn stays_plain(text: &str) -> bool {
-    let mut before = ' ';
-    for character in text.chars() {
-        let fine = match character {
-            ' ' => before != ':',
-            '#' => before != ' ',
-            _ => is_printable(character),
+    let mut before = b' ';
+    for byte in text.bytes() {
+        let fine = match byte {
+            b' ' => before != b':',
+            b'#' => before != b' ',
+            _ => byte > b' ' && byte != 0x7f,
         };
         if !fine {
             return false;
         }
-        before = character;
+        before = byte;
     }
-    before != ' ' && before != ':'
+    before != b' ' && before != b':' && (text.is_ascii() || text.chars().all(is_printable))
 }
 
 /// Printable, and neither a space in disguise nor a line break to YAML 1.1.
@@ -89,14 +89,24 @@ fn is_printable(character: char) -> bool {
 /// line of spaces only, not more than one line break at the end.
 fn is_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
-    (body.contains('\n') || body.len() < text.len())
-        && !body.ends_with('\n')
-        && !body.starts_with([' ', '\t', '\n'])
-        && !body.is_empty()
-        && body.split('\n').all(|line| {
-            (line.is_empty() || !line.trim_ascii().is_empty())
-                && line.chars().all(|c| c == '\t' || is_printable(c))
-        })
+    if body.is_empty() || body.ends_with('\n') || body.starts_with([' ', '\t', '\n']) {
+        return false;
+    }
+    let lines = body.len() < text.len() || body.contains('\n');
+    lines && stays_in_block(body) && body.split('\n').all(|line| line.is_empty() || !is_blank(line))
+}
+
+/// Rules are mostly long ASCII expressions: no decoding, no branches.
+fn stays_in_block(text: &str) -> bool {
+    let special = text.bytes().fold(0, |found, byte| {
+        let control = (byte < b' ') & (byte != b'\n') & (byte != b'\t');
+        found | u8::from(control | (byte == 0x7f)) | (byte & 0x80)
+    });
+    special == 0 || text.chars().all(|c| matches!(c, '\n' | '\t') || is_printable(c))
+}
+
+fn is_blank(line: &str) -> bool {
+    line.bytes().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// Appends `"…"`.

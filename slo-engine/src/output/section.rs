@@ -46,8 +46,8 @@ impl Section {
     /// A group as it stands in this section.
     #[must_use]
     pub fn render(&self, group: &RuleGroup) -> String {
-        // A group of eight long expressions; growing by doubling would copy it several times.
-        let mut out = String::with_capacity(8 << 10);
+        // Most groups fit; growing by doubling would copy them several times.
+        let mut out = String::with_capacity(12 << 10);
         self.render_into(group, &mut out);
         out
     }
