@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use daemon_kit::diagnostic::Diagnostic;
+use daemon_kit::diagnostic::{self, Diagnostic, Format, Level};
 use slo_engine_core::{Catalogue, PeriodWindows, Slo};
 
 use crate::app::Io;
@@ -65,11 +65,22 @@ fn read_inputs(inputs: &[Input], options: &LoadOptions, io: &mut Io<'_>) -> Spec
 /// # Errors
 /// The directory cannot be read, or what is in it is wrong; everything wrong is written to stderr before.
 pub fn catalogue(args: &InputArgs, io: &mut Io<'_>) -> anyhow::Result<Catalogue> {
-    let Some(path) = args.slo_period_windows_path.as_deref().filter(|path| !path.as_os_str().is_empty()) else {
+    let Some(path) = args.slo_period_windows_path.as_deref().filter(|path| !path.as_os_str().is_empty())
+    else {
         return Ok(Catalogue::built_in());
     };
-    let _ = io;
-    anyhow::bail!("{}: catalogues of alert windows are not read yet", path.display())
+    let mut sources = Vec::new();
+    for input in input::discover_all(path)? {
+        sources.push(input.read(io.stdin)?);
+    }
+    let (catalogue, diagnostics) = spec::load_windows(&sources);
+    for diagnostic in &diagnostics {
+        diagnostic::write(io.stderr, diagnostic, Format::Text { color: io.color_err })?;
+    }
+    if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
+        anyhow::bail!("{}: no usable catalogue of alert windows", path.display());
+    }
+    Ok(catalogue)
 }
 
 /// The windows of an SLO's period, scaled when the catalogue has none for it.

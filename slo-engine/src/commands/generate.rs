@@ -22,8 +22,8 @@ pub use args::Args;
 
 use crate::app::{EXIT_FINDINGS, Io};
 use crate::cli::ProfileArg;
-use crate::input;
 use crate::spec::LoadOptions;
+use crate::{input, specs};
 use make::Maker;
 use pipeline::{Outcome, Run};
 use read::Reader;
@@ -36,9 +36,10 @@ use target::Target;
 /// What concerns no single spec: flags, unreadable inputs, outputs that cannot be written.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     args.check()?;
-    let specs = &args.input.input;
-    let from_directory = std::fs::metadata(specs).is_ok_and(|meta| meta.is_dir());
-    let target = Target::of(&args.output.out, from_directory, specs)?;
+    let root = &args.input.input;
+    let from_directory = std::fs::metadata(root).is_ok_and(|meta| meta.is_dir());
+    let target = Target::of(&args.output.out, from_directory, root)?;
+    let catalogue = specs::catalogue(&args.input, io)?;
     let inputs = input::discover(&args.input)?;
     let load = LoadOptions {
         default_period: args.input.default_slo_period,
@@ -48,14 +49,13 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     };
     let mut run = Run {
         args,
-        inputs: &inputs,
-        reader: Reader::new(&args.output, load),
-        maker: Maker::new(args, slo_engine_core::Catalogue::built_in()),
+        reader: Reader::new(&args.output, load, &inputs),
+        maker: Maker::new(args, catalogue),
         report: Report::new(args.messages(io), io.quiet, args.rules.strict),
     };
     let outcome = run.write(&target, io)?;
-    if let (Outcome::Written { without_output }, Target::Tree(root), true) = (&outcome, &target, args.output.prune) {
-        let removed = pipeline::prune(root, specs, &inputs, without_output)?;
+    if let (Outcome::Written { without_output }, Target::Tree(tree), true) = (&outcome, &target, args.output.prune) {
+        let removed = pipeline::prune(tree, root, &inputs, without_output)?;
         run.report.removed(removed);
     }
     let written = matches!(outcome, Outcome::Written { .. });

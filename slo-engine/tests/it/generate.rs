@@ -389,3 +389,66 @@ fn flags_that_make_no_sense_are_usage_errors() {
         assert!(ran.stderr.contains(message), "{}", ran.stderr);
     }
 }
+
+#[test]
+fn openslo_documents_may_name_those_of_other_files() {
+    let sli = "apiVersion: openslo/v1
+kind: SLI
+metadata: {name: success}
+spec:
+  ratioMetric:
+    counter: true
+    good:
+      metricSource: {type: Prometheus, spec: {query: 'sum(good_total)'}}
+    total:
+      metricSource: {type: Prometheus, spec: {query: 'sum(all_total)'}}
+";
+    let slo = "apiVersion: openslo/v1
+kind: SLO
+metadata: {name: checkout}
+spec:
+  service: shop
+  indicatorRef: success
+  budgetingMethod: Occurrences
+  timeWindow: [{duration: 30d, isRolling: true}]
+  objectives: [{target: 0.99}]
+";
+    let directory = files(&[("in/a-slo.yaml", slo), ("in/z-sli.yaml", sli)]);
+    generate(&["-i", "in", "-o", "out"]).cwd(directory.path()).ok();
+    assert_eq!(listing(&directory.path().join("out")), ["a-slo.yaml"]);
+    promtool_check(&directory.path().join("out/a-slo.yaml"));
+}
+
+#[test]
+fn alert_windows_can_be_the_users_own() {
+    let week = "apiVersion: sloth.slok.dev/v1
+kind: AlertWindows
+spec:
+  sloPeriod: 7d
+  page:
+    quick: {errorBudgetPercent: 8, shortWindow: 5m, longWindow: 1h}
+    slow: {errorBudgetPercent: 12.5, shortWindow: 30m, longWindow: 6h}
+  ticket:
+    quick: {errorBudgetPercent: 20, shortWindow: 2h, longWindow: 1d}
+    slow: {errorBudgetPercent: 42, shortWindow: 6h, longWindow: 3d}
+";
+    let directory = files(&[("windows/week.yaml", week), ("bad/week.yaml", &week.replace("12.5", "0"))]);
+    let run = |windows: &str| {
+        let flags = [
+            "--profile",
+            "sloth",
+            "--default-slo-period",
+            "7d",
+            "--slo-period-windows-path",
+            windows,
+            "-i",
+            "-",
+        ];
+        generate(&flags).cwd(directory.path()).stdin(spec("shop", &["aa"]))
+    };
+    let out = run("windows").ok().stdout;
+    for factor in ["13.44", "3.5", "1.4000000000000001", "0.98"] {
+        assert!(out.contains(&format!("> ({factor} * ")), "{factor}");
+    }
+    run("bad").fails("invalid page slow: error budget is required");
+}

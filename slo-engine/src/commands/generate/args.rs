@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
 use daemon_kit::diagnostic;
 use slo_engine_core::PromDuration;
 
 use crate::app::Io;
 use crate::cli::{InputArgs, ProfileArg, UsageError};
+use crate::commands::validate::{OutputArg, PromqlArg};
 use crate::output::Format;
 
 /// Flags of `generate`.
@@ -48,8 +48,8 @@ pub struct OutputArgs {
     #[arg(long)]
     pub keep_going: bool,
     /// How findings are printed to standard error
-    #[arg(long = "output", value_enum, value_name = "FORMAT", default_value_t = Messages::Text)]
-    pub messages: Messages,
+    #[arg(long = "output", value_enum, value_name = "FORMAT", default_value_t = OutputArg::Text)]
+    pub messages: OutputArg,
 }
 
 /// What the rules are like.
@@ -81,29 +81,9 @@ pub struct RuleArgs {
     /// Unknown and repeated keys are errors
     #[arg(long)]
     pub strict: bool,
-    /// What to do about queries that the PromQL parser here does not understand
-    #[arg(long, value_enum, value_name = "MODE", default_value_t = PromqlArg::Error)]
+    /// What a query means that is no PromQL of a Prometheus without feature flags
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = PromqlArg::Strict)]
     pub promql: PromqlArg,
-}
-
-/// How findings are printed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Messages {
-    /// For people
-    Text,
-    /// One JSON object per line
-    Json,
-    /// Workflow commands that annotate a pull request
-    Github,
-}
-
-/// What to do about queries that do not parse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PromqlArg {
-    /// Refuse them
-    Error,
-    /// Warn only
-    Warn,
 }
 
 impl Args {
@@ -126,9 +106,9 @@ impl Args {
     /// How findings go to standard error.
     pub(super) const fn messages(&self, io: &Io<'_>) -> diagnostic::Format {
         match self.output.messages {
-            Messages::Text => diagnostic::Format::Text { color: io.color_err },
-            Messages::Json => diagnostic::Format::Json,
-            Messages::Github => diagnostic::Format::Github,
+            OutputArg::Text => diagnostic::Format::Text { color: io.color_err },
+            OutputArg::Json => diagnostic::Format::Json,
+            OutputArg::Github => diagnostic::Format::Github,
         }
     }
 }

@@ -3,11 +3,9 @@
 use daemon_kit::diagnostic::{Diagnostic, Level};
 use slo_engine_core::profile::lean::{self, LeanOptions};
 use slo_engine_core::profile::sloth::{self, names};
-use slo_engine_core::{
-    Catalogue, CheckOptions, Field, Finding, Profile, PromqlCheck, RuleGroup, Severity, check,
-};
+use slo_engine_core::{Catalogue, CheckOptions, Field, Finding, Profile, RuleGroup, Severity, check};
 
-use super::args::{Args, PromqlArg};
+use super::args::Args;
 use crate::cli::ProfileArg;
 use crate::output::Section;
 use crate::spec::{LocatedSlo, diagnose};
@@ -50,10 +48,6 @@ impl Maker {
             ProfileArg::Lean => Profile::Lean,
             ProfileArg::Sloth => Profile::Sloth,
         };
-        let promql = match rules.promql {
-            PromqlArg::Error => PromqlCheck::Strict,
-            PromqlArg::Warn => PromqlCheck::Warn,
-        };
         Self {
             profile: rules.profile,
             sloth: sloth::Options {
@@ -71,7 +65,7 @@ impl Maker {
                 ..LeanOptions::default()
             },
             catalogue,
-            check: CheckOptions { profile, promql, lints: false },
+            check: CheckOptions { profile, promql: rules.promql.into(), lints: false },
         }
     }
 

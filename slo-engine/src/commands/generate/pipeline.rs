@@ -28,7 +28,6 @@ const FEW: usize = 4;
 /// Everything that a run needs.
 pub(super) struct Run<'a> {
     pub(super) args: &'a Args,
-    pub(super) inputs: &'a [Input],
     pub(super) reader: Reader<'a>,
     pub(super) maker: Maker,
     pub(super) report: Report,
@@ -78,9 +77,7 @@ impl Run<'_> {
 
     fn one_output<P: Parts>(&mut self, parts: P, io: &mut Io<'_>) -> anyhow::Result<(P, Counts)> {
         let mut feed = Feed::new(assembler(self.args, parts));
-        let mut rest = self.inputs;
-        while !rest.is_empty() {
-            let mut batch = self.reader.batch(&mut rest, io.stdin, false);
+        while let Some(mut batch) = self.reader.batch(io.stdin, false) {
             for source in &mut batch {
                 self.report.say_all(std::mem::take(&mut source.loaded.diagnostics), io)?;
             }
@@ -122,9 +119,7 @@ impl Run<'_> {
         counts: &mut Counts,
         io: &mut Io<'_>,
     ) -> anyhow::Result<()> {
-        let mut rest = self.inputs;
-        while !rest.is_empty() {
-            let mut batch = self.reader.batch(&mut rest, io.stdin, true);
+        while let Some(mut batch) = self.reader.batch(io.stdin, true) {
             let (args, maker) = (self.args, &self.maker);
             let outputs: Vec<_> =
                 batch.par_iter().map(|source| stage_one(args, maker, tree, source)).collect();

@@ -1,23 +1,33 @@
 //! Sources, a batch at a time.
 
 use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use daemon_kit::diagnostic::{Diagnostic, Level};
+use daemon_kit::source::Source;
 use rayon::prelude::*;
 
 use super::args::OutputArgs;
 use super::feed::Place;
 use crate::input::Input;
-use crate::spec::{self, LoadOptions, Loaded, LocatedSlo, Registry};
+use crate::spec::{self, LoadOptions, Loaded, LocatedSlo, References, Registry};
 
 /// Sources read together: at most so many files and, past the first, so many bytes.
 const BATCH_FILES: usize = 256;
 const BATCH_BYTES: u64 = 1 << 20;
 
+/// Texts kept between collecting what OpenSLO documents define for each other and loading them: as many bytes.
+const KEPT_BYTES: usize = 24 << 20;
+
 /// Reads sources and knows which SLOs it has seen.
 pub(super) struct Reader<'a> {
     output: &'a OutputArgs,
     options: LoadOptions,
+    inputs: &'a [Input],
+    next: usize,
+    /// Texts that were read already, by input; `None` where there are none.
+    texts: Option<Vec<Option<Source>>>,
+    references: References,
     registry: Registry,
     documents: usize,
 }
@@ -52,38 +62,91 @@ impl Read<'_> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(output: &'a OutputArgs, options: LoadOptions) -> Self {
-        Self { output, options, registry: Registry::default(), documents: 0 }
+    pub(super) fn new(output: &'a OutputArgs, options: LoadOptions, inputs: &'a [Input]) -> Self {
+        Self {
+            output,
+            options,
+            inputs,
+            next: 0,
+            texts: None,
+            references: References::default(),
+            registry: Registry::default(),
+            documents: 0,
+        }
     }
 
-    /// Reads the next inputs and takes them off `rest`. An SLO that another document defines too is an error where both
-    /// would stand in one file; in a tree it is a warning across files, which may be meant for different servers.
-    pub(super) fn batch<'i>(
-        &mut self,
-        rest: &mut &'i [Input],
-        stdin: &mut dyn std::io::Read,
-        tree: bool,
-    ) -> Vec<Read<'i>> {
-        let (batch, left) = rest.split_at(batch_length(rest));
-        *rest = left;
-        let mut loaded: Vec<Loaded> = match batch {
-            [one] => vec![load(one, stdin, &self.options)],
-            many => many.par_iter().map(|input| load(input, &mut std::io::empty(), &self.options)).collect(),
+    /// Reads the next inputs; `None` after the last. An SLO that another document defines too is an error where both would
+    /// stand in one file; in a tree it is a warning across files, which may be meant for different servers.
+    pub(super) fn batch(&mut self, stdin: &mut dyn std::io::Read, tree: bool) -> Option<Vec<Read<'a>>> {
+        let rest = self.inputs.get(self.next..).filter(|rest| !rest.is_empty())?;
+        let batch = rest.get(..batch_length(rest)).unwrap_or(rest);
+        let first = self.next;
+        self.next += batch.len();
+        let mut loaded = match self.inputs {
+            [one] => {
+                vec![one.read(stdin).map_or_else(unreadable, |source| spec::load(&source, &self.options))]
+            }
+            _ => self.load(batch, first),
         };
         for one in &mut loaded {
             self.find_duplicates(one, tree);
         }
-        batch
-            .iter()
-            .zip(loaded)
-            .map(|(input, loaded)| {
-                let places: Vec<_> =
-                    loaded.objects.iter().map(|object| Place::of(self.output, input, object)).collect();
-                let first = self.documents;
-                self.documents += places.len();
-                Read { input, failed: loaded.has_errors(), loaded, places, first }
+        let read = batch.iter().zip(loaded).map(|(input, loaded)| {
+            let places: Vec<_> =
+                loaded.objects.iter().map(|object| Place::of(self.output, input, object)).collect();
+            let first = self.documents;
+            self.documents += places.len();
+            Read { input, failed: loaded.has_errors(), loaded, places, first }
+        });
+        Some(read.collect())
+    }
+
+    fn load(&mut self, batch: &[Input], first: usize) -> Vec<Loaded> {
+        if self.texts.is_none() {
+            self.texts = Some(self.collect());
+        }
+        let texts = self.texts.as_deref().unwrap_or_default();
+        let kept = texts.get(first..).unwrap_or_default();
+        let (options, references) = (&self.options, &self.references);
+        let loaded = batch
+            .par_iter()
+            .enumerate()
+            .map(|(index, input)| {
+                let source = match kept.get(index) {
+                    Some(Some(source)) => Ok(source.clone()),
+                    _ => input.read(&mut std::io::empty()),
+                };
+                source.map_or_else(unreadable, |source| spec::load_with(&source, options, references))
             })
-            .collect()
+            .collect();
+        // Not needed again.
+        let end = first + batch.len();
+        for text in self.texts.iter_mut().flatten().skip(first).take(end - first) {
+            *text = None;
+        }
+        loaded
+    }
+
+    /// Looks at all texts for what OpenSLO documents define for each other, and keeps what it has read while it is small.
+    fn collect(&mut self) -> Vec<Option<Source>> {
+        let bytes = AtomicUsize::new(0);
+        let read: Vec<(Option<Source>, bool)> = self
+            .inputs
+            .par_iter()
+            .map(|input| {
+                // What cannot be read is told when it is loaded.
+                let Ok(source) = input.read(&mut std::io::empty()) else { return (None, false) };
+                let defines = References::may_define(source.text());
+                let keep = bytes.fetch_add(source.text().len(), Ordering::Relaxed) < KEPT_BYTES;
+                ((keep || defines).then_some(source), defines)
+            })
+            .collect();
+        for (source, _) in read.iter().filter(|(_, defines)| *defines) {
+            if let Some(source) = source {
+                self.references.collect(source, self.options.limits);
+            }
+        }
+        read.into_iter().map(|(source, _)| source).collect()
     }
 
     fn find_duplicates(&mut self, loaded: &mut Loaded, tree: bool) {
@@ -104,14 +167,9 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn load(input: &Input, stdin: &mut dyn std::io::Read, options: &LoadOptions) -> Loaded {
-    match input.read(stdin) {
-        Ok(source) => spec::load(&source, options),
-        Err(error) => {
-            let unreadable = Diagnostic::error("unreadable", format!("{error:#}"));
-            Loaded { diagnostics: vec![unreadable], ..Loaded::default() }
-        }
-    }
+fn unreadable(error: anyhow::Error) -> Loaded {
+    let unreadable = Diagnostic::error("unreadable", format!("{error:#}"));
+    Loaded { diagnostics: vec![unreadable], ..Loaded::default() }
 }
 
 fn batch_length(inputs: &[Input]) -> usize {

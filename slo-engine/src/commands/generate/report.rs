@@ -4,9 +4,7 @@ use daemon_kit::diagnostic::{self, Diagnostic, Level, Summary};
 
 use super::feed::Counts;
 use crate::app::Io;
-
-/// Findings that `--strict` makes errors: what Sloth ignores without a word.
-const STRICT: [&str; 3] = ["unknown-key", "duplicate-key", "coerced-scalar"];
+use crate::specs::STRICT;
 
 /// Says what was found, counts it.
 pub(super) struct Report {
