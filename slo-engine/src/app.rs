@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use daemon_kit::{args, telemetry};
 
-use crate::cli::{Cli, Command, GlobalArgs, UsageError};
+use crate::cli::{Cli, Command, GlobalArgs, LogFormat, UsageError};
 use crate::commands;
 
 /// Findings, or something failed.
@@ -28,12 +29,14 @@ pub struct Io<'a> {
     pub color_err: bool,
     /// `--no-log`: say nothing but results and errors.
     pub quiet: bool,
+    /// `--log-format json`: what fails is said as a JSON object.
+    pub json_log: bool,
 }
 
 impl<'a> Io<'a> {
     /// Streams without colour, as tests and pipes have them.
     pub fn plain(stdin: &'a mut dyn Read, stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
-        Self { stdin, stdout, stderr, color_out: false, color_err: false, quiet: false }
+        Self { stdin, stdout, stderr, color_out: false, color_err: false, quiet: false, json_log: false }
     }
 }
 
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         color_out,
         color_err,
         quiet: false,
+        json_log: false,
     };
     run(std::env::args_os(), &mut io)
 }
@@ -95,6 +99,16 @@ fn start(global: &GlobalArgs, io: &mut Io<'_>) {
         io.color_err = false;
     }
     io.quiet = global.no_log;
+    io.json_log = global.log_format == LogFormat::Json;
+    let filter = match (global.no_log, global.debug) {
+        (true, _) => "off",
+        (false, true) => "info,slo_engine=debug,daemon_kit=debug",
+        (false, false) => "warn",
+    };
+    let format = if io.json_log { args::LogFormat::Json } else { args::LogFormat::Text };
+    // Set up already when a test runs the program a second time in its process; the first one stays.
+    let set_up = telemetry::init(filter, format);
+    tracing::debug!(set_up = set_up.is_ok(), version = env!("CARGO_PKG_VERSION"), "started");
 }
 
 /// `--help` and `--version` are no failures and belong on stdout.
@@ -117,7 +131,12 @@ fn failed(error: &anyhow::Error, io: &mut Io<'_>) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::from(EXIT_FINDINGS);
     }
-    let written = writeln!(io.stderr, "error: {error:#}");
+    let message = format!("{error:#}");
+    let written = if io.json_log {
+        writeln!(io.stderr, "{}", serde_json::json!({ "level": "ERROR", "message": message }))
+    } else {
+        writeln!(io.stderr, "error: {message}")
+    };
     if written.is_ok() && error.is::<UsageError>() {
         return ExitCode::from(EXIT_USAGE);
     }

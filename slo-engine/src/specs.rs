@@ -57,6 +57,7 @@ fn read_inputs(inputs: &[Input], options: &LoadOptions, io: &mut Io<'_>) -> Spec
     }
     let mut loaded = spec::load_sources(&sources, options);
     loaded.diagnostics.append(&mut unreadable);
+    tracing::debug!(files = inputs.len(), slos = loaded.slos.len(), "specs read");
     Specs { loaded, files: inputs.len() }
 }
 

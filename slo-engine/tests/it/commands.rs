@@ -54,6 +54,15 @@ fn sloths_environment_is_read() {
 }
 
 #[test]
+fn logs_are_text_or_json() {
+    golden_run("log_json", "validate -i testdata/cli/missing.yaml --logger json");
+    let debug = run(&["--debug", "validate", "-i", "testdata/cli/shop.yaml"], "");
+    assert!(debug.stderr.contains("specs read files=1 slos=3"), "{}", debug.stderr);
+    let silent = run(&["--debug", "--no-log", "validate", "-i", "testdata/cli/shop.yaml"], "");
+    assert_eq!(silent.stderr, "");
+}
+
+#[test]
 fn completions_and_pages_are_printed_for_every_shell_and_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = run(&["completions", shell], "");

@@ -1,4 +1,11 @@
 //! Integration tests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails says so by panicking, in its helpers too"
+)]
 
 #![allow(
     clippy::unwrap_used,
