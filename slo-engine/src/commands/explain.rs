@@ -27,15 +27,15 @@ use table::Table;
 pub struct Args {
     /// Only this SLO: its id, or SERVICE/NAME
     pub slo: Option<String>,
-    /// Where specs come from.
-    #[command(flatten)]
-    pub input: InputArgs,
     /// Traffic, to show the budget in events
     #[arg(long, value_name = "N", value_parser = parse_events)]
     pub events_per_day: Option<f64>,
     /// Who reads it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputArg::Text)]
     pub output: OutputArg,
+    /// Where specs come from.
+    #[command(flatten)]
+    pub input: InputArgs,
 }
 
 /// Who reads it.

@@ -27,9 +27,6 @@ use crate::specs;
     slo-engine validate --output json -i - < slo.yaml\n  \
     slo-engine validate --prometheus http://127.0.0.1:9090 -i slos/")]
 pub struct Args {
-    /// Where specs come from.
-    #[command(flatten)]
-    pub input: InputArgs,
     /// Which rules the specs are for; they differ a little in what they accept
     #[arg(long, value_enum, default_value_t = ProfileArg::Lean)]
     pub profile: ProfileArg,
@@ -56,6 +53,9 @@ pub struct Args {
     /// A live server to ask about the specs: do the series exist, is the scrape interval right, what would the rules cost
     #[command(flatten)]
     pub prometheus: PrometheusArgs,
+    /// Where specs come from.
+    #[command(flatten)]
+    pub input: InputArgs,
 }
 
 /// What a query means that does not parse.

@@ -6,7 +6,9 @@ use crate::cli::{Ran, slo_engine};
 
 /// Runs the program in the package's directory.
 pub(crate) fn run(args: &[&str], stdin: &str) -> Ran {
-    slo_engine(args.iter().copied()).cwd(Path::new(env!("CARGO_MANIFEST_DIR"))).stdin(stdin).run()
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // Help is wrapped to the terminal.
+    slo_engine(args.iter().copied()).cwd(here).env("COLUMNS", "100").stdin(stdin).run()
 }
 
 /// Runs a command line (split at spaces) and compares command, stdout, stderr and exit code with
