@@ -144,15 +144,14 @@ async fn one(
         each: Vec::new(),
     };
     for group in groups {
-        let times_of =
-            |index: Option<usize>| times.get(&(group.name.clone(), index)).context("a group was not seen");
-        cost.seconds += quantile(times_of(None)?, 0.5) * per_hour(group);
-        cost.quiet += quantile(times_of(None)?, 0.25) * per_hour(group);
+        let times_of = |index: usize| times.get(&(group.name.clone(), index)).context("a rule was not seen");
         for (index, rule) in group.rules.iter().enumerate() {
-            let median = quantile(times_of(Some(index))?, 0.5);
+            let (median, quiet) = (quantile(times_of(index)?, 0.5), quantile(times_of(index)?, 0.25));
+            cost.seconds += median * per_hour(group);
+            cost.quiet += quiet * per_hour(group);
             if rule.kind == RuleKind::Record && rule.expr.contains("http_requests_total") {
                 cost.base += median * per_hour(group);
-                cost.base_quiet += quantile(times_of(Some(index))?, 0.25) * per_hour(group);
+                cost.base_quiet += quiet * per_hour(group);
             }
             cost.samples += samples(&server, rule.expr.trim()).await? * per_hour(group);
             let window = rule.labels.get("sloth_window").or_else(|| rule.labels.get("sloth_event"));
@@ -166,13 +165,13 @@ async fn one(
     Ok(cost)
 }
 
-/// Evaluation times in seconds by moment of evaluation; `None` stands for the whole group.
-type Times = BTreeMap<(String, Option<usize>), BTreeMap<String, f64>>;
+/// Evaluation times in seconds by moment of evaluation, of each rule of each group.
+type Times = BTreeMap<(String, usize), BTreeMap<String, f64>>;
 
 async fn watch(server: &Prometheus, duration: Duration) -> Result<Times> {
     let mut times = Times::new();
     let until = Instant::now() + duration;
-    let mut first: BTreeMap<(String, Option<usize>), String> = BTreeMap::new();
+    let mut first: BTreeMap<(String, usize), String> = BTreeMap::new();
     while Instant::now() < until || times.is_empty() || times.values().any(|list| list.len() < LEAST) {
         if Instant::now() > until + LONG {
             bail!("no group was evaluated {LEAST} times in {} s", (duration + LONG).as_secs());
@@ -182,9 +181,7 @@ async fn watch(server: &Prometheus, duration: Duration) -> Result<Times> {
         for group in groups {
             let name = group.get("name").and_then(Value::as_str).context("a group without name")?;
             let rules = group.get("rules").and_then(Value::as_array).context("a group without rules")?;
-            let all = std::iter::once((None, group))
-                .chain(rules.iter().enumerate().map(|(index, rule)| (Some(index), rule)));
-            for (index, value) in all {
+            for (index, value) in rules.iter().enumerate() {
                 let (Some(at), Some(seconds)) = (
                     value.get("lastEvaluation").and_then(Value::as_str),
                     value.get("evaluationTime").and_then(Value::as_f64),
