@@ -9,8 +9,6 @@ use crate::PromDuration;
 pub const TALLY: &str = "slo:sli_events:tally";
 /// Events of one alert window.
 pub const WINDOW: &str = "slo:sli_events:window";
-/// Prefix of the count at the start of a window longer than six hours; the window follows, as in `slo:sli_events:past1d`.
-pub const PAST: &str = "slo:sli_events:past";
 /// Start of the latest epoch of the count, in seconds since 1970.
 pub const BORN: &str = "slo:sli_events:born";
 /// The count that a window starts from where none was recorded at its start.
