@@ -25,8 +25,10 @@ fn firing(tool: &str, errors: u32) -> String {
         }],
     });
     write(&dir.path().join("test.yml"), &test.to_string());
-    let out = Command::new(tool).args(["test", "rules", "test.yml"]).current_dir(dir.path()).output().unwrap();
-    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr)).replace("\\\"", "\"")
+    let out =
+        Command::new(tool).args(["test", "rules", "test.yml"]).current_dir(dir.path()).output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))
+        .replace("\\\"", "\"")
 }
 
 #[test]
@@ -35,7 +37,10 @@ fn an_annotation_names_the_windows_that_burn() {
         // One percent for four hours: 30m and 6h are over six times the budget, the last hour is not over 14.4 times.
         let slow = firing(&tool, 30);
         assert!(slow.contains("burning_windows=\"[30m and 6h over 6x]\""), "{tool}: {slow}");
-        assert!(slow.contains("title=\"(page) shop orders SLO error budget burn rate is too fast.\""), "{tool}: {slow}");
+        assert!(
+            slow.contains("title=\"(page) shop orders SLO error budget burn rate is too fast.\""),
+            "{tool}: {slow}"
+        );
         let both = firing(&tool, 300);
         assert!(both.contains("[5m and 1h over 14.4x][30m and 6h over 6x]"), "{tool}: {both}");
         assert!(!firing(&tool, 0).contains("burning_windows"), "nothing burns");

@@ -201,8 +201,10 @@ fn groups_of(slo: &Slo) -> Vec<RuleGroup> {
     rules(&slo, &two_hours(), &options).0
 }
 
-/// Rows: title, and the metric and labels it shows.
-fn rows() -> Vec<(String, String, Vec<(&'static str, String)>)> {
+/// Title, and the metric and labels that a row shows.
+type Row = (String, String, Vec<(&'static str, String)>);
+
+fn rows() -> Vec<Row> {
     let mut rows = Vec::new();
     let mut row = |title: &str, metric: &str, labels: &[(&'static str, &str)]| {
         let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();

@@ -180,7 +180,7 @@ impl Walk {
             });
             return match (value, self.class) {
                 _ if !on_nothing => Err("`or vector(..)` with a label list is not understood".to_owned()),
-                (v, _) if v == 0.0 => Ok(verdict),
+                (0.0, _) => Ok(verdict),
                 (v, Some(CountClass::Rate)) if v > 0.0 && v.is_finite() => Ok(verdict),
                 (v, _) if v > 0.0 => {
                     Err("`or vector(..)` with a number above zero does not grow with the window".to_owned())

@@ -117,7 +117,7 @@ impl<'a> Plan<'a> {
         let slow_interval = options.slow_interval.unwrap_or_else(|| default_slow_interval(base, interval));
         check_intervals(base, interval, slow_interval, findings)?;
         let scrape = slo.own.scrape_interval.unwrap_or(options.scrape_interval);
-        if scrape.is_zero() || base.as_millis() % scrape.as_millis() != 0 {
+        if scrape.is_zero() || !base.as_millis().is_multiple_of(scrape.as_millis()) {
             findings.push(finding(
                 Severity::Warning,
                 "scrape-interval",
@@ -175,11 +175,11 @@ fn pair(quick: AlertWindow, slow: AlertWindow) -> [PromDuration; 4] {
 fn default_interval(base: PromDuration) -> PromDuration {
     let ms = base.as_millis();
     let usual = 30_000;
-    if ms >= 5 * usual && ms % usual == 0 {
+    if ms >= 5 * usual && ms.is_multiple_of(usual) {
         return PromDuration::from_millis(usual);
     }
     let most = (ms / 5).min(usual);
-    let whole = (1..=most / 1_000).rev().map(|s| s * 1_000).find(|step| ms % step == 0);
+    let whole = (1..=most / 1_000).rev().map(|s| s * 1_000).find(|step| ms.is_multiple_of(*step));
     PromDuration::from_millis(whole.unwrap_or(ms))
 }
 
@@ -195,11 +195,11 @@ fn check_intervals(
     slow: PromDuration,
     findings: &mut Vec<Finding>,
 ) -> Option<()> {
-    if interval.is_zero() || base.as_millis() % interval.as_millis() != 0 {
+    if interval.is_zero() || !base.as_millis().is_multiple_of(interval.as_millis()) {
         let fitting: Vec<String> = [5, 10, 15, 20, 30, 60, 75, 100, 150, 300]
             .map(PromDuration::from_secs)
             .iter()
-            .filter(|step| base.as_millis() % step.as_millis() == 0 && **step <= base)
+            .filter(|step| base.as_millis().is_multiple_of(step.as_millis()) && **step <= base)
             .map(ToString::to_string)
             .collect();
         let mut bad = finding(
@@ -214,7 +214,8 @@ fn check_intervals(
         findings.push(bad);
         return None;
     }
-    if slow < interval || slow.as_millis() % interval.as_millis() != 0 || slow.as_millis() > 120_000 {
+    if slow < interval || !slow.as_millis().is_multiple_of(interval.as_millis()) || slow.as_millis() > 120_000
+    {
         findings.push(finding(
             Severity::Error,
             "slow-interval",

@@ -67,7 +67,7 @@ fn labelled(what: &str, window: PromDuration) -> String {
 /// Windows of a query that is not counted, and those that are no multiple of the base, are read directly; the period always
 /// is a difference of counts.
 pub(crate) fn is_counted(plan: &Plan<'_>, window: PromDuration) -> bool {
-    let fits = window.as_millis() % plan.base.as_millis() == 0;
+    let fits = window.as_millis().is_multiple_of(plan.base.as_millis());
     window == plan.windows.period || (fits && plan.counting != Counting::Direct)
 }
 
