@@ -57,7 +57,7 @@ fn the_example_configuration_of_alertmanager_is_valid() {
         return;
     };
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-    for (severity, receiver) in [("page", "on-call"), ("ticket", "tickets")] {
+    for (severity, receiver) in [("page", "pages"), ("ticket", "tickets")] {
         let out = Command::new(&amtool)
             .args(["config", "routes", "test", "--config.file"])
             .arg(&config)
