@@ -19,6 +19,7 @@ mod places;
 mod plugins;
 mod reader;
 mod scalar;
+pub mod schema;
 mod sloth;
 pub(crate) mod suggest;
 mod windows;

@@ -30,9 +30,11 @@ fn help(text: &str, at: usize, kind: &ErrorKind) -> Option<String> {
     let line = text.get(start..)?.lines().next().unwrap_or_default();
     let indent_has_tab = |line: &str| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     let previous = before.get(..start)?.lines().next_back().unwrap_or_default();
+    let next = text.get(start..)?.lines().nth(1).unwrap_or_default();
     if matches!(kind, ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation)
         || indent_has_tab(line)
         || indent_has_tab(previous)
+        || indent_has_tab(next)
     {
         return Some("indent with spaces: YAML does not allow tabs there".to_owned());
     }

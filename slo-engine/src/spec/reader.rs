@@ -167,6 +167,10 @@ impl<'a> Reader<'a> {
     }
 
     fn unknown_key(&mut self, name: &str, span: Span, what: &str, known: &[&'static str]) {
+        // The usual place for anchors that are used elsewhere.
+        if name.starts_with("x-") {
+            return;
+        }
         let mut warning = Diagnostic::warning("unknown-key", format!("unknown key `{name}` in `{what}` is ignored"))
             .at(self.source, span);
         let names: Vec<String> = known.iter().map(|known| self.camel(known)).collect();
@@ -252,7 +256,7 @@ impl<'a> Reader<'a> {
                 let message = format!("`{what}` must be a number, but is text");
                 self.error_help("wrong-type", node.span(), message, "write it without quotes");
             }
-            _ => self.wrong_type(node, what, "a number"),
+            _ => self.wrong_type(node, what, "a finite number"),
         }
         None
     }
@@ -276,8 +280,8 @@ fn ends_with_document(node: Node<'_>, text: Cow<'_, str>) -> String {
     let source = node.document().source().text();
     let line = source.get(..span.end as usize).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
     let rest = source.get(line..).unwrap_or_default();
-    // The first line may be the scalar's last one.
-    let skip = usize::from((line as u64) < u64::from(span.end));
+    // The scalar may end behind its last line, or with the indentation of the next.
+    let skip = usize::from(source.get(line..span.end as usize).is_some_and(|text| !text.trim().is_empty()));
     for line in rest.lines().skip(skip) {
         if line.starts_with("---") {
             break;

@@ -178,7 +178,8 @@ fn group(
     for item in items {
         let before = reader.errors;
         let (raw, own) = slo(reader, item, &group, options, &mut own_ignored);
-        let located = lower(reader, item, &group, raw, own, options, index, &shared);
+        let broken = reader.errors != before;
+        let located = lower(reader, item, &group, raw, own, options, index, &shared, broken);
         if usable && reader.errors == before {
             loaded.slos.extend(located);
         }
@@ -295,6 +296,7 @@ fn lower(
     options: &LoadOptions,
     object: usize,
     shared: &Arc<[(Field, Span)]>,
+    broken: bool,
 ) -> Option<LocatedSlo> {
     let mut places = own.places;
     let mut place = |field: Field, span: Span| places.push((field, span));
@@ -314,7 +316,7 @@ fn lower(
         place(Field::Label(key.clone()), text.span);
     }
     let no_rules = plugins::check(reader, node, &group.plugins, &raw.plugins);
-    let sli = indicator(reader, &raw, node, no_rules, &mut place);
+    let sli = indicator(reader, &raw, node, no_rules || broken, &mut place);
     let alerting = raw.alerting;
     if alerting.name != Text::default() {
         place(Field::AlertName, alerting.name.span);
@@ -376,7 +378,7 @@ fn indicator(
     reader: &mut Reader<'_>,
     raw: &RawSlo,
     node: Node<'_>,
-    no_rules: bool,
+    unused: bool,
     place: &mut impl FnMut(Field, Span),
 ) -> Option<Sli> {
     let span = raw.sli_span.unwrap_or_else(|| first_line(node));
@@ -399,8 +401,8 @@ fn indicator(
             }
             Some(Sli::Raw { error_ratio: Query(ratio.value.clone()) })
         }
-        // Nobody looks at it.
-        _ if no_rules => Some(Sli::Raw { error_ratio: Query(String::new()) }),
+        // Nobody looks at it: the SLO gets no rules, or an error was told already.
+        _ if unused => Some(Sli::Raw { error_ratio: Query(String::new()) }),
         (Some(_), Some(_)) => {
             reader.error("sli-type", span, "an SLO has one indicator: either `events` or `raw`, not both");
             None

@@ -4,14 +4,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that fails says so by panicking, in its helpers too"
-)]
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
     reason = "a test that fails panics; clippy.toml allows it in test functions, this allows it in their helpers"
 )]
 
@@ -34,5 +26,7 @@ mod live;
 mod output;
 mod promtool;
 mod sloth_traps;
+mod spec;
+mod spec_schema;
 mod support;
 mod validate;
