@@ -217,8 +217,11 @@ impl<'a> Reader<'a> {
         Some(Text { value: text, span: node.span() })
     }
 
-    /// Texts by key; a null value is the empty text.
+    /// Texts by key, over what is there already; a null value is the empty text, null for all of them removes them.
     pub(crate) fn texts(&mut self, node: Node<'_>, what: &str, into: &mut TextMap) {
+        if node.is_null() {
+            into.clear();
+        }
         for (name, _, value) in self.keyed(node, what) {
             let inner = format!("{what}.{name}");
             let before = self.errors;

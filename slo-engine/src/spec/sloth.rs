@@ -241,10 +241,11 @@ fn slo(
 
 fn sli(reader: &mut Reader<'_>, node: Node<'_>, sli: &mut RawSli) {
     for (key, value) in reader.fields(node, "sli", &["raw", "events", "plugin"]) {
-        if value.is_null() {
-            continue;
-        }
         match key {
+            // Null takes back what another spelling of the key said.
+            "raw" if value.is_null() => sli.raw = None,
+            "events" if value.is_null() => sli.events = None,
+            "plugin" if value.is_null() => sli.plugin = None,
             "raw" => {
                 let raw = sli.raw.get_or_insert_default();
                 for (_, value) in reader.fields(value, "sli.raw", &["error_ratio_query"]) {
