@@ -142,7 +142,7 @@ impl Documents<'_> {
             };
             let span = Span { start: place(span.start), end: place(span.end) };
             match event {
-                Event::Scalar(text, style, anchor, tag) => build.scalar(&text, style, anchor, tag, span),
+                Event::Scalar(text, style, anchor, tag) => build.scalar(text, style, anchor, tag, span),
                 Event::SequenceStart(_, anchor, tag) => {
                     build.open(Shape::Sequence { end: 0 }, anchor, tag.as_deref(), span);
                     Ok(())
@@ -176,7 +176,7 @@ struct Build<'s> {
 impl Build<'_> {
     fn scalar(
         &mut self,
-        text: &Cow<'_, str>,
+        text: Cow<'_, str>,
         style: ScalarStyle,
         anchor: usize,
         tag: Option<Cow<'_, Tag>>,
@@ -190,11 +190,12 @@ impl Build<'_> {
             ScalarStyle::Folded => Style::Folded,
         };
         let len = to_u32(text.len());
-        let shape = match self.verbatim(text) {
+        let borrowed = if let Cow::Borrowed(text) = text { self.verbatim(text) } else { None };
+        let shape = match borrowed {
             Some(start) => Shape::Verbatim { start, len, style },
             None => {
                 let start = to_u32(self.document.owned.len());
-                self.document.owned.push_str(text);
+                self.document.owned.push_str(&text);
                 Shape::Owned { start, len, style }
             }
         };
@@ -206,11 +207,10 @@ impl Build<'_> {
     }
 
     /// Where in the source a borrowed text stands.
-    fn verbatim(&self, text: &Cow<'_, str>) -> Option<u32> {
-        let Cow::Borrowed(text) = text else { return text.is_empty().then_some(0) };
+    fn verbatim(&self, text: &str) -> Option<u32> {
         let start = (text.as_ptr() as usize).checked_sub(self.body.as_ptr() as usize)?;
         // A literal of the parser (such as the empty text of a missing value) is borrowed too, but from elsewhere.
-        let same = self.body.get(start..start.checked_add(text.len())?)? == *text;
+        let same = self.body.get(start..start.checked_add(text.len())?)? == text;
         same.then(|| to_u32(self.bom + start))
     }
 
