@@ -66,8 +66,15 @@ fn read_inputs(inputs: &[Input], options: &LoadOptions, io: &mut Io<'_>) -> Spec
 /// # Errors
 /// The directory cannot be read, or what is in it is wrong; everything wrong is written to stderr before.
 pub fn catalogue(args: &InputArgs, io: &mut Io<'_>) -> anyhow::Result<Catalogue> {
-    let Some(path) = args.slo_period_windows_path.as_deref().filter(|path| !path.as_os_str().is_empty())
-    else {
+    catalogue_at(args.slo_period_windows_path.as_deref(), io)
+}
+
+/// As [`catalogue`], of a directory.
+///
+/// # Errors
+/// As [`catalogue`].
+pub fn catalogue_at(path: Option<&Path>, io: &mut Io<'_>) -> anyhow::Result<Catalogue> {
+    let Some(path) = path.filter(|path| !path.as_os_str().is_empty()) else {
         return Ok(Catalogue::built_in());
     };
     let mut sources = Vec::new();
@@ -75,11 +82,12 @@ pub fn catalogue(args: &InputArgs, io: &mut Io<'_>) -> anyhow::Result<Catalogue>
         sources.push(input.read(io.stdin)?);
     }
     let (catalogue, diagnostics) = spec::load_windows(&sources);
+    let color = io.color_err;
     for diagnostic in &diagnostics {
-        diagnostic::write(io.stderr, diagnostic, Format::Text { color: io.color_err })?;
+        diagnostic::write(io.stderr, diagnostic, Format::Text { color })?;
     }
     if diagnostics.iter().any(|diagnostic| diagnostic.level == Level::Error) {
-        anyhow::bail!("{}: no usable catalogue of alert windows", path.display());
+        anyhow::bail!("{}: the alert windows cannot be used", path.display());
     }
     Ok(catalogue)
 }

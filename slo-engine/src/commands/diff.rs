@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use daemon_kit::diagnostic::{self, Format, Level};
 use serde_json::{Value, json};
 use slo_engine_core::diff::{Change, diff};
-use slo_engine_core::{Catalogue, PromDuration, Slo, number};
+use slo_engine_core::{PromDuration, Slo, number};
 
 use crate::app::{EXIT_FINDINGS, Io};
 use crate::cli::parse_period;
@@ -35,6 +35,9 @@ pub struct Args {
     /// Error budget period of SLOs that name none
     #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = parse_period)]
     pub default_slo_period: PromDuration,
+    /// Directory of AlertWindows files, which replace the built-in 30d and 28d windows
+    #[arg(long, value_name = "DIR")]
+    pub slo_period_windows_path: Option<PathBuf>,
 }
 
 /// Who reads the changes.
@@ -62,7 +65,7 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         return Err(crate::cli::UsageError("only one of OLD and NEW can be standard input".to_owned()).into());
     }
     let (old, new) = (side(&args.old, args, io)?, side(&args.new, args, io)?);
-    let catalogue = Catalogue::built_in();
+    let catalogue = specs::catalogue_at(args.slo_period_windows_path.as_deref(), io)?;
     let mut fates = Vec::new();
     for (id, slo) in &old {
         match new.get(id) {
@@ -80,7 +83,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     fates.sort_by(|a, b| slo_of(a).id.cmp(&slo_of(b).id));
     match args.output {
         OutputArg::Text => text(&fates, old.len(), new.len(), io)?,
-        OutputArg::Json => writeln!(io.stdout, "{:#}", json!({ "changes": fates.iter().map(object).collect::<Vec<_>>() }))?,
+        OutputArg::Json => {
+            writeln!(io.stdout, "{:#}", json!({ "changes": fates.iter().map(object).collect::<Vec<_>>() }))?
+        }
     }
     let differs = args.exit_code && !fates.is_empty();
     Ok(if differs { ExitCode::from(EXIT_FINDINGS) } else { ExitCode::SUCCESS })
@@ -139,7 +144,10 @@ fn text(fates: &[Fate<'_>], old: usize, new: usize, io: &mut Io<'_>) -> anyhow::
     }
     let same = old - removed - changed;
     if !io.quiet {
-        writeln!(io.stdout, "SLOs: {old} before, {new} after; {added} added, {removed} removed, {changed} changed, {same} alike")?;
+        writeln!(
+            io.stdout,
+            "SLOs: {old} before, {new} after; {added} added, {removed} removed, {changed} changed, {same} alike"
+        )?;
     }
     Ok(())
 }

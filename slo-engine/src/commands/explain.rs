@@ -78,8 +78,11 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     }
     match (&args.slo, explained.is_empty()) {
         (Some(name), true) => {
-            let known: Vec<_> = read.loaded.slos.iter().map(|located| located.slo.id.as_str()).take(10).collect();
-            return Err(UsageError(format!("there is no SLO `{name}`; there are: {}", known.join(", "))).into());
+            let known: Vec<_> =
+                read.loaded.slos.iter().map(|located| located.slo.id.as_str()).take(10).collect();
+            return Err(
+                UsageError(format!("there is no SLO `{name}`; there are: {}", known.join(", "))).into()
+            );
         }
         (None, true) => bail!("there is no SLO in {}", args.input.input.display()),
         _ => {}
@@ -146,7 +149,16 @@ fn text(one: &Explained<'_>) -> String {
         out.push_str("  no alerts: both are disabled\n");
     } else {
         let rates = ERROR_RATES.map(|rate| format!("{} errors", percent(rate)));
-        let mut table = Table::new(&["alert", "windows", "factor", "threshold", "budget", &rates[0], &rates[1], &rates[2]]);
+        let mut table = Table::new(&[
+            "alert",
+            "windows",
+            "factor",
+            "threshold",
+            "budget",
+            &rates[0],
+            &rates[1],
+            &rates[2],
+        ]);
         for pair in pairs {
             let mut row = vec![
                 pair.name.to_owned(),
@@ -157,7 +169,9 @@ fn text(one: &Explained<'_>) -> String {
             ];
             row.extend(pair.detection.iter().map(|detection| match detection {
                 Detection::Never => "never".to_owned(),
-                Detection::After { fires, resets, .. } => format!("{}, resets {}", duration(*fires), duration(*resets)),
+                Detection::After { fires, resets, .. } => {
+                    format!("{}, resets {}", duration(*fires), duration(*resets))
+                }
             }));
             table.row(row);
         }
@@ -172,7 +186,14 @@ fn text(one: &Explained<'_>) -> String {
         out.push_str(&format!("    {name}: {how}\n"));
     }
     out.push('\n');
-    let mut table = Table::new(&["rules of profile", "groups", "records", "alerts", "selectors", "raw history read per series"]);
+    let mut table = Table::new(&[
+        "rules of profile",
+        "groups",
+        "records",
+        "alerts",
+        "selectors",
+        "raw history read per series",
+    ]);
     for (profile, cost) in costs {
         table.row(vec![
             (*profile).to_owned(),
@@ -259,7 +280,11 @@ fn duration(seconds: f64) -> String {
     if seconds < 9.95 {
         return format!("{} s", rounded((seconds * 10.0).round() / 10.0));
     }
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative, and saturating")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "not negative, and saturating"
+    )]
     let mut rest = seconds.round() as u64;
     let mut parts = Vec::new();
     for (unit, size) in [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)] {
@@ -287,12 +312,23 @@ mod tests {
     #[test]
     fn durations_and_percentages_are_short() {
         for (seconds, shown) in [
-            (0.0, "0 s"), (0.5184, "0.5 s"), (51.84, "52 s"), (2592.0, "43 min 12 s"), (3600.0, "1 h"), (3601.0, "1 h"),
-            (90_000.0, "1 d 1 h"), (9.96, "10 s"),
+            (0.0, "0 s"),
+            (0.5184, "0.5 s"),
+            (51.84, "52 s"),
+            (2592.0, "43 min 12 s"),
+            (3600.0, "1 h"),
+            (3601.0, "1 h"),
+            (90_000.0, "1 d 1 h"),
+            (9.96, "10 s"),
         ] {
             assert_eq!(duration(seconds), shown, "{seconds}");
         }
-        for (ratio, shown) in [(0.0014399999999, "0.144 %"), (0.0, "0 %"), (1.0, "100 %"), (0.000_010_000_000_000_047, "0.001 %")] {
+        for (ratio, shown) in [
+            (0.0014399999999, "0.144 %"),
+            (0.0, "0 %"),
+            (1.0, "100 %"),
+            (0.000_010_000_000_000_047, "0.001 %"),
+        ] {
             assert_eq!(percent(ratio), shown, "{ratio}");
         }
         assert_eq!(rounded(5.600_000_000_000_000_5), "5.6");

@@ -12,7 +12,9 @@ use rayon::prelude::*;
 use serde_json::json;
 use slo_engine_core::profile::lean::{self, LeanOptions};
 use slo_engine_core::profile::sloth;
-use slo_engine_core::{Catalogue, CheckOptions, Field, Finding, Profile, PromDuration, PromqlCheck, Severity, check};
+use slo_engine_core::{
+    Catalogue, CheckOptions, Field, Finding, Profile, PromDuration, PromqlCheck, Severity, check,
+};
 
 use crate::app::{EXIT_FINDINGS, Io};
 use crate::cli::{InputArgs, ProfileArg, PrometheusArgs};
@@ -21,11 +23,13 @@ use crate::specs;
 
 /// Flags of `validate`.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 without errors, 1 with errors, 2 when the command line is wrong.\n\nExamples:\n  \
+#[command(
+    after_help = "Exit code: 0 without errors, 1 with errors, 2 when the command line is wrong.\n\nExamples:\n  \
     slo-engine validate -i slos/\n  \
     slo-engine validate --strict --output github -i slos/\n  \
     slo-engine validate --output json -i - < slo.yaml\n  \
-    slo-engine validate --prometheus http://127.0.0.1:9090 -i slos/")]
+    slo-engine validate --prometheus http://127.0.0.1:9090 -i slos/"
+)]
 pub struct Args {
     /// Which rules the specs are for; they differ a little in what they accept
     #[arg(long, value_enum, default_value_t = ProfileArg::Lean)]
@@ -102,7 +106,8 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         diagnostics.retain(|diagnostic| diagnostic.code != "duplicate-slo");
     }
     let slos = &read.loaded.slos;
-    let found: Vec<Vec<Diagnostic>> = slos.par_iter().map(|located| examine(located, args, &catalogue)).collect();
+    let found: Vec<Vec<Diagnostic>> =
+        slos.par_iter().map(|located| examine(located, args, &catalogue)).collect();
     diagnostics.extend(found.into_iter().flatten());
     let costs = match args.prometheus.client()? {
         Some(client) => {
@@ -172,7 +177,11 @@ fn examine(located: &LocatedSlo, args: &Args, catalogue: &Catalogue) -> Vec<Diag
         Ok(windows) if !findings.iter().any(|finding| finding.severity == Severity::Error) => match profile {
             Profile::Lean => findings.extend(lean::rules(slo, &windows, &LeanOptions::default()).1),
             Profile::Sloth => {
-                let options = sloth::Options { version: String::new(), disable_recordings: false, disable_alerts: false };
+                let options = sloth::Options {
+                    version: String::new(),
+                    disable_recordings: false,
+                    disable_alerts: false,
+                };
                 if let Err(error) = sloth::rules(slo, &windows, &options) {
                     findings.push(Finding {
                         severity: Severity::Error,

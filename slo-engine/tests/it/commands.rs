@@ -5,7 +5,9 @@ use crate::support::{golden_run, run};
 #[test]
 fn help_names_every_command_and_flag() {
     golden_run("help", "--help");
-    for command in ["generate", "validate", "diff", "explain", "schema", "version", "completions", "man", "backfill"] {
+    for command in
+        ["generate", "validate", "diff", "explain", "schema", "version", "completions", "man", "backfill"]
+    {
         let output = run(&[command, "--help"], "");
         assert!(output.code == 0 && !output.stdout.is_empty(), "{command}");
     }

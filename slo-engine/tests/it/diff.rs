@@ -9,7 +9,10 @@ fn changes_are_told_in_words() {
 
 #[test]
 fn changes_are_told_to_scripts() {
-    golden_run("diff_json", "diff --output json --exit-code testdata/cli/shop.yaml testdata/cli/shop-new.yaml");
+    golden_run(
+        "diff_json",
+        "diff --output json --exit-code testdata/cli/shop.yaml testdata/cli/shop-new.yaml",
+    );
 }
 
 #[test]

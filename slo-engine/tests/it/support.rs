@@ -14,10 +14,15 @@ pub(crate) fn run(args: &[&str], stdin: &str) -> Ran {
 /// Runs a command line (split at spaces) and compares command, stdout, stderr and exit code with
 /// `testdata/cli/golden/NAME.txt`.
 pub(crate) fn golden_run(name: &str, line: &str) {
+    golden_run_masked(name, line, str::to_owned);
+}
+
+/// As [`golden_run`], with stdout changed before it is compared.
+pub(crate) fn golden_run_masked(name: &str, line: &str, mask: fn(&str) -> String) {
     let args: Vec<&str> = line.split_whitespace().collect();
     let ran = run(&args, "");
     let stderr = if ran.stderr.is_empty() { String::new() } else { format!("--- stderr\n{}", ran.stderr) };
-    let shown = format!("$ slo-engine {line}\n{}{stderr}--- exit code {}\n", ran.stdout, ran.code);
+    let shown = format!("$ slo-engine {line}\n{}{stderr}--- exit code {}\n", mask(&ran.stdout), ran.code);
     golden(&Path::new("testdata/cli/golden").join(format!("{name}.txt")), &shown);
 }
 
@@ -32,5 +37,9 @@ pub(crate) fn golden(path: &Path, text: &str) {
     }
     let expected = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}; UPDATE_GOLDEN=1 writes it", path.display()));
-    assert!(text == expected, "{} differs (UPDATE_GOLDEN=1 rewrites it):\n{text}\n--- expected\n{expected}", path.display());
+    assert!(
+        text == expected,
+        "{} differs (UPDATE_GOLDEN=1 rewrites it):\n{text}\n--- expected\n{expected}",
+        path.display()
+    );
 }
