@@ -22,6 +22,7 @@ mod scalar;
 pub mod schema;
 mod sloth;
 pub(crate) mod suggest;
+pub mod schema;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};

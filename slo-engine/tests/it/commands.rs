@@ -82,3 +82,20 @@ fn nothing_is_coloured_without_a_terminal() {
     let output = run(&["validate", "-i", "testdata/cli/bad.yaml"], "");
     assert!(!output.stdout.contains('\u{1b}') && !output.stderr.contains('\u{1b}'));
 }
+
+#[test]
+fn schemas_are_printed_by_format() {
+    golden_run("schema_list", "schema --list");
+    golden_run("schema_unknown", "schema openslo-v7");
+    let default = run(&["schema"], "");
+    let schema: serde_json::Value = serde_json::from_str(&default.stdout).unwrap();
+    assert_eq!(schema["type"], "object");
+    let list = run(&["schema", "--list"], "").stdout;
+    for name in list.lines().filter_map(|line| line.split_whitespace().next()) {
+        let printed = run(&["schema", name], "");
+        assert!(
+            printed.code == 0 && serde_json::from_str::<serde_json::Value>(&printed.stdout).is_ok(),
+            "{name}"
+        );
+    }
+}
