@@ -94,7 +94,7 @@ pub fn value_type(query: &str, tokens: &[Token]) -> Result<ValueType, ParseError
         return Ok(known);
     }
     let found = parse_looked(query, tokens)?.value_type();
-    KNOWN.with_borrow_mut(|known| remember(known, shape, found.clone()));
+    KNOWN.with_borrow_mut(|known| remember(known, shape, found));
     Ok(found)
 }
 
