@@ -39,7 +39,11 @@ fn is_plain(text: &str) -> bool {
 }
 
 fn is_word(text: &str) -> bool {
-    text.len() <= 8 && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+    let Some(first) = text.as_bytes().first() else { return false };
+    // Most strings are no word already by their first letter or length.
+    text.len() <= 8
+        && matches!(first | 0x20, b'y' | b'n' | b'o' | b't' | b'f' | b'i' | b'v')
+        && WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// `5m`, `1h30m`, `5m29s999ms`: no parser takes digits before these letters for a number.
@@ -61,6 +65,10 @@ fn is_duration(text: &str) -> bool {
 
 /// No character that ends, comments or breaks a plain scalar in block context, and none that must be escaped.
 fn stays_plain(text: &str) -> bool {
+    // Names and most values have none of the characters that need a second look.
+    if text.bytes().all(|byte| matches!(byte, b'!' | b'"' | b'$'..=b'9' | b';'..=b'~')) {
+        return true;
+    }
     let mut before = b' ';
     for byte in text.bytes() {
         let fine = match byte {

@@ -33,14 +33,27 @@ pub(super) fn map(out: &mut String, indent: usize, key: &str, entries: &BTreeMap
     }
 }
 
+/// As [`entry`], with a key that needs no quotes.
+fn known(out: &mut String, indent: usize, key: &str, value: &str) {
+    pad(out, indent);
+    known_here(out, indent, key, value);
+}
+
+fn known_here(out: &mut String, indent: usize, key: &str, value: &str) {
+    out.push_str(key);
+    out.push_str(": ");
+    scalar_line(out, indent, value);
+}
+
 /// Appends a group as an item of a sequence whose dash stands at `indent`.
 pub(super) fn group(out: &mut String, indent: usize, group: &RuleGroup) {
     item(out, indent, "name", &group.name);
     let inner = indent + 2;
     if let Some(interval) = group.interval {
-        entry(out, inner, "interval", &interval.to_string());
+        known(out, inner, "interval", &interval.to_string());
     }
-    head(out, inner, "rules");
+    pad(out, inner);
+    out.push_str("rules:\n");
     for each in &group.rules {
         rule(out, inner, each);
     }
@@ -53,9 +66,9 @@ fn rule(out: &mut String, indent: usize, rule: &Rule) {
     };
     item(out, indent, kind, &rule.name);
     let inner = indent + 2;
-    entry(out, inner, "expr", &rule.expr);
+    known(out, inner, "expr", &rule.expr);
     if let Some(hold) = rule.hold {
-        entry(out, inner, "for", &hold.to_string());
+        known(out, inner, "for", &hold.to_string());
     }
     map(out, inner, "labels", &rule.labels);
     map(out, inner, "annotations", &rule.annotations);
@@ -65,7 +78,7 @@ fn rule(out: &mut String, indent: usize, rule: &Rule) {
 fn item(out: &mut String, indent: usize, key: &str, value: &str) {
     pad(out, indent);
     out.push_str("- ");
-    entry_here(out, indent + 2, key, value);
+    known_here(out, indent + 2, key, value);
 }
 
 fn entry_here(out: &mut String, indent: usize, key: &str, value: &str) {
@@ -78,6 +91,11 @@ fn entry_here(out: &mut String, indent: usize, key: &str, value: &str) {
         one_line(out, key);
     }
     out.push_str(": ");
+    scalar_line(out, indent, value);
+}
+
+/// A value, behind its key at this indentation, with its line break.
+fn scalar_line(out: &mut String, indent: usize, value: &str) {
     match scalar::style(value, false) {
         Style::Plain => out.push_str(value),
         Style::Quoted => scalar::quote(value, out),
