@@ -104,8 +104,8 @@ fn lists_are_split_into_files_and_objects_into_objects() {
     assert!(files.iter().all(|file| file.len() <= max));
 
     let max = object("x-part2", "\na\nb").len();
-    let files = put(&[(mk_object("x"), &["a", "b", "c", "d", "e"])], Some(max)).unwrap();
-    let expected = [object("x", "\na\nb\nc"), object("x-part2", "\nd\ne")].join("---\n");
+    let files = put(&[(mk_object("x"), &["a", "b", "c", "d", "e", "f", "g"])], Some(max)).unwrap();
+    let expected = [object("x", "\na\nb\nc\nd\ne"), object("x-part2", "\nf\ng")].join("---\n");
     assert_eq!(files, [format!("{HEAD}{expected}")]);
 }
 
