@@ -153,6 +153,7 @@ fn recordings(out: &mut impl Write, groups: &[RuleGroup], from: u64, to: u64, bi
         .collect();
     rules.sort_by(|(one, _), (other, _)| one.name.cmp(&other.name));
     let mut last = "";
+    let mut written = std::collections::BTreeSet::new();
     for (rule, interval) in rules {
         if rule.name != last {
             writeln!(out, "# TYPE {} unknown", rule.name)?;
@@ -174,7 +175,12 @@ fn recordings(out: &mut impl Write, groups: &[RuleGroup], from: u64, to: u64, bi
                     labels.push(format!("{name}=\"{value}\""));
                 }
             }
+            labels.sort();
             let labels = labels.join(",");
+            // Rules that write several windows differ in labels that their expressions give.
+            if !written.insert(format!("{}{labels}", rule.name)) {
+                continue;
+            }
             let mut second = from.next_multiple_of(interval);
             while second < to {
                 let value = value(rule, kind, second, birth);
