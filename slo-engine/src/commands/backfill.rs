@@ -36,7 +36,7 @@ pub struct Args {
     /// The server.
     #[command(flatten)]
     pub prometheus: PrometheusArgs,
-    /// File to write, or `-` for standard output
+    /// File to write, or `-` for standard output; the last hours go to FILE.recent.om, because they need care
     #[arg(short = 'o', long = "out", visible_alias = "output", value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
     /// Start: a duration before now, a time (RFC 3339), or seconds since 1970 [default: one period before --to]
@@ -126,7 +126,8 @@ pub struct Job {
     pub force: bool,
 }
 
-/// Writes the past of all SLOs to a file (`-` is standard output): of all or of none. Failures are told on standard error,
+/// Writes the past of all SLOs to a file (`-` is standard output), and what is recent to a second one beside it
+/// (`past.recent.om` for `past.om`): of all or of none. Failures are told on standard error,
 /// one line for each SLO.
 ///
 /// # Errors
@@ -137,7 +138,7 @@ pub async fn write(job: Job, out: &Path, io: &mut Io<'_>) -> anyhow::Result<bool
     let is_stdout = out == Path::new("-");
     let temp = std::env::temp_dir();
     let beside = out.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut spool = Spool::new(if is_stdout { &temp } else { beside });
+    let mut spool = Spool::new(if is_stdout { &temp } else { beside }, recent_from(now_ms));
     let mut filler = Filler {
         client,
         from_ms: from.map(|from| from.resolve(now_ms)),
@@ -164,29 +165,47 @@ pub async fn write(job: Job, out: &Path, io: &mut Io<'_>) -> anyhow::Result<bool
         writeln!(io.stderr, "error: nothing was written")?;
         return Ok(false);
     }
-    let samples = spool.samples;
     if is_stdout {
-        spool.finish(io.stdout)?;
+        spool.finish(io.stdout, None)?;
         return Ok(true);
     }
-    let shown = out.display();
-    let mut file = AtomicFile::create(out).with_context(|| format!("cannot write {shown}"))?;
-    spool.finish(&mut file).and_then(|()| file.finish()).and_then(Finished::commit).with_context(|| format!("cannot write {shown}"))?;
-    if !io.quiet {
-        writeln!(
-            io.stderr,
-            "{shown}: {samples} samples; make blocks with: promtool tsdb create-blocks-from openmetrics {shown} <directory>"
-        )?;
-        if now_ms - to_ms < HEAD_MS {
-            writeln!(
-                io.stderr,
-                "note: the blocks will end less than 3 hours ago: mark them before Prometheus sees them, or a restart \
-                 within that time loses recent samples of all series (docs/backfill.md, \"Blocks that reach the present\")"
-            )?;
-        }
-    }
+    save(spool, out, io)?;
     Ok(true)
 }
 
-/// How far back samples may still be in the head (and the write-ahead log) only.
-const HEAD_MS: i64 = 3 * 3_600_000;
+/// Puts the files in place and says what to do with them.
+fn save(spool: Spool<'_>, out: &Path, io: &mut Io<'_>) -> anyhow::Result<()> {
+    let samples = spool.samples;
+    let late = out.with_extension("recent.om");
+    let begin = |path: &Path| AtomicFile::create(path).with_context(|| format!("cannot write {}", path.display()));
+    let mut file = begin(out)?;
+    let mut recent = if spool.has_recent() { Some(begin(&late)?) } else { None };
+    spool.finish(&mut file, recent.as_mut().map(|file| file as &mut dyn std::io::Write)).context("cannot write")?;
+    let finished = [Some(file), recent].into_iter().flatten().map(AtomicFile::finish).collect::<Result<Vec<_>, _>>()?;
+    let split = finished.len() > 1;
+    finished.into_iter().try_for_each(Finished::commit)?;
+    if io.quiet {
+        return Ok(());
+    }
+    let shown = out.display();
+    writeln!(io.stderr, "{shown}: {samples} samples; make blocks with")?;
+    writeln!(io.stderr, "  promtool tsdb create-blocks-from openmetrics --max-block-duration=162h {shown} blocks/")?;
+    if split {
+        let late = late.display();
+        writeln!(
+            io.stderr,
+            "{late} holds the samples since the last even hour at least 3 hours ago, which need care: without it the hours up \
+             to now are a hole; with it, a restart within 3 hours may lose recent samples of all series unless its blocks \
+             are marked (docs/backfill.md, \"Blocks that reach the present\")"
+        )?;
+        writeln!(io.stderr, "  promtool tsdb create-blocks-from openmetrics {late} recent-blocks/")?;
+    }
+    Ok(())
+}
+
+/// Samples from here on may be in Prometheus' head and write-ahead log only: its blocks end at even hours, and the head
+/// spans up to three hours.
+const fn recent_from(now_ms: i64) -> i64 {
+    const TWO_HOURS_MS: i64 = 2 * 3_600_000;
+    (now_ms - 3 * 3_600_000).div_euclid(TWO_HOURS_MS) * TWO_HOURS_MS
+}

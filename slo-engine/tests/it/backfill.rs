@@ -218,7 +218,11 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
     assert!(done, "{said}");
     assert!(said.contains("% covered"), "{said}");
     assert!(said.contains("Blocks that reach the present"), "{said}");
-    import(&past, &scene.data(), true).await;
+    let recent = past.with_extension("recent.om");
+    let ends = |file: &Path| std::fs::read_to_string(file).unwrap().ends_with("\n# EOF\n");
+    assert!(ends(&past) && ends(&recent));
+    import(&past, &scene.data(), false).await;
+    import(&recent, &scene.data(), true).await;
     before.stop();
 
     let rule_file = scene.folder.path().join("rules.json");
