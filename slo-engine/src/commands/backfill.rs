@@ -27,15 +27,9 @@ use openmetrics::Spool;
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "Example:\n  \
     slo-engine backfill -i slos/ --prometheus http://127.0.0.1:9090 -o past.om\n  \
-    promtool tsdb create-blocks-from openmetrics past.om blocks/\n\n\
+    promtool tsdb create-blocks-from openmetrics --max-block-duration=162h past.om blocks/\n\n\
     docs/backfill.md says how to give the blocks to a running Prometheus without losing anything.")]
 pub struct Args {
-    /// Where specs come from.
-    #[command(flatten)]
-    pub input: InputArgs,
-    /// The server.
-    #[command(flatten)]
-    pub prometheus: PrometheusArgs,
     /// File to write, or `-` for standard output; the last hours go to FILE.recent.om, because they need care
     #[arg(short = 'o', long = "out", visible_alias = "output", value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
@@ -57,6 +51,12 @@ pub struct Args {
     /// Go on although the rules count events already
     #[arg(long)]
     pub force: bool,
+    /// The server.
+    #[command(flatten)]
+    pub prometheus: PrometheusArgs,
+    /// Where specs come from.
+    #[command(flatten)]
+    pub input: InputArgs,
 }
 
 /// Runs it.
