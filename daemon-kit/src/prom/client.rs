@@ -58,17 +58,20 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none());
         if let Some(path) = &options.ca_file {
             let shown = path.display().to_string();
-            let pem = std::fs::read(path)
-                .map_err(|source| Error::File { what: "certificate authority", path: shown.clone(), source })?;
+            let pem = std::fs::read(path).map_err(|source| Error::File {
+                what: "certificate authority",
+                path: shown.clone(),
+                source,
+            })?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .ok()
                 .filter(|found| !found.is_empty())
                 .ok_or_else(|| Error::Options(format!("{shown} holds no PEM certificate")))?;
             builder = builder.tls_certs_only(certificates);
         }
-        let http = builder
-            .build()
-            .map_err(|error| Error::Options(format!("cannot set up the HTTP client: {}", error.without_url())))?;
+        let http = builder.build().map_err(|error| {
+            Error::Options(format!("cannot set up the HTTP client: {}", error.without_url()))
+        })?;
         let Options { timeout, max_bytes, retries, .. } = options;
         Ok(Self { http, base, timeout, max_bytes, retries })
     }
@@ -116,7 +119,12 @@ impl Client {
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn series(&self, selectors: &[&str], start_ms: i64, end_ms: i64) -> Result<Answer<Vec<Labels>>, Error> {
+    pub async fn series(
+        &self,
+        selectors: &[&str],
+        start_ms: i64,
+        end_ms: i64,
+    ) -> Result<Answer<Vec<Labels>>, Error> {
         let mut form = vec![("start", seconds(start_ms)), ("end", seconds(end_ms))];
         form.extend(selectors.iter().map(|selector| ("match[]", (*selector).to_owned())));
         self.call(Method::POST, "series", &form).await
@@ -146,7 +154,8 @@ impl Client {
     /// See [`Error`].
     pub async fn metadata(&self, metric: &str) -> Result<Answer<Vec<Metadata>>, Error> {
         let form = vec![("metric", metric.to_owned())];
-        let answer: Answer<BTreeMap<String, Vec<Metadata>>> = self.call(Method::GET, "metadata", &form).await?;
+        let answer: Answer<BTreeMap<String, Vec<Metadata>>> =
+            self.call(Method::GET, "metadata", &form).await?;
         Ok(Answer { value: answer.value.into_values().flatten().collect(), warnings: answer.warnings })
     }
 
@@ -209,7 +218,12 @@ impl Client {
         Error::Malformed { url: self.url().to_owned(), reason: reason.to_string() }
     }
 
-    async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, form: &Form) -> Result<Answer<T>, Error> {
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        form: &Form,
+    ) -> Result<Answer<T>, Error> {
         let mut method = method;
         let mut attempt = 0;
         loop {

@@ -173,7 +173,10 @@ impl<'de> Deserialize<'de> for Value {
 }
 
 /// Seconds with a fraction to whole milliseconds, the resolution of Prometheus.
-#[allow(clippy::cast_possible_truncation, reason = "saturates, and the server's times are far from the limits")]
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "saturates, and the server's times are far from the limits"
+)]
 fn millis(seconds: f64) -> i64 {
     (seconds * 1_000.0).round() as i64
 }

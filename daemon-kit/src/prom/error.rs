@@ -92,7 +92,8 @@ impl Error {
             // A query that ran into the server's own limit costs as much again and ends the same way.
             Self::Api { status, kind, .. } => {
                 *status == 429
-                    || ((500..600).contains(status) && !matches!(kind.as_str(), "timeout" | "canceled" | "execution"))
+                    || ((500..600).contains(status)
+                        && !matches!(kind.as_str(), "timeout" | "canceled" | "execution"))
             }
             Self::Options(_)
             | Self::File { .. }

@@ -25,8 +25,11 @@ impl Secret {
     /// # Errors
     /// When the file cannot be read or is empty.
     pub fn from_file(what: &'static str, path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::File { what, path: path.display().to_string(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| Error::File {
+            what,
+            path: path.display().to_string(),
+            source,
+        })?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(Error::Options(format!("{what} file {} is empty", path.display())));
@@ -117,7 +120,9 @@ impl Options {
             user: percent_decode(url.username()),
             password: Secret(percent_decode(url.password().unwrap_or_default())),
         });
-        url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| bad("it cannot hold a user"))?;
+        url.set_username("")
+            .and_then(|()| url.set_password(None))
+            .map_err(|()| bad("it cannot hold a user"))?;
         url.set_query(None);
         url.set_fragment(None);
         let path = url.path().trim_end_matches('/').to_owned();
@@ -144,7 +149,9 @@ impl Options {
             Auth::None => return Ok(map),
             Auth::Basic { user, password } => {
                 if user.contains(':') {
-                    return Err(Error::Options("a user name of basic authentication cannot hold a colon".to_owned()));
+                    return Err(Error::Options(
+                        "a user name of basic authentication cannot hold a colon".to_owned(),
+                    ));
                 }
                 format!("Basic {}", base64(format!("{user}:{}", password.reveal()).as_bytes()))
             }
@@ -156,8 +163,9 @@ impl Options {
 }
 
 fn sensitive(name: &str, value: String) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::try_from(value)
-        .map_err(|_| Error::Options(format!("the value of header {name} holds characters that HTTP forbids")))?;
+    let mut value = HeaderValue::try_from(value).map_err(|_| {
+        Error::Options(format!("the value of header {name} holds characters that HTTP forbids"))
+    })?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -193,7 +201,8 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte)) << (8 * (3 - chunk.len()));
+        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
+            << (8 * (3 - chunk.len()));
         for position in 0..4 {
             let index = bits >> (18 - 6 * position) & 63;
             let digit = ALPHABET.get(index).copied().unwrap_or(b'=');
@@ -209,9 +218,14 @@ mod tests {
 
     #[test]
     fn base64_pads_as_the_standard_says() {
-        for (plain, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("\u{ff}~", "w79+")]
-        {
+        for (plain, encoded) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+            ("\u{ff}~", "w79+"),
+        ] {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
     }

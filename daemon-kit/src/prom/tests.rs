@@ -58,7 +58,10 @@ async fn queries_are_posted_and_fall_back_to_get() {
     assert!(requests[0].starts_with("POST /prefix/api/v1/query_range HTTP/1.1"), "{requests:?}");
     let form = "query=up%7Ba%3D%22b%26c%22%7D&start=1.500&end=61.500&step=30.000&timeout=20000ms";
     assert!(requests[0].ends_with(form), "{requests:?}");
-    assert!(requests[1].starts_with(&format!("GET /prefix/api/v1/query_range?{form} HTTP/1.1")), "{requests:?}");
+    assert!(
+        requests[1].starts_with(&format!("GET /prefix/api/v1/query_range?{form} HTTP/1.1")),
+        "{requests:?}"
+    );
 }
 
 #[tokio::test]
@@ -75,7 +78,10 @@ async fn headers_are_sent_but_never_shown() {
         assert!(sent.contains(header), "{sent}");
     }
     assert!(!format!("{client:?} {error:?} {error}").contains("hunter"));
-    assert!(error.to_string().ends_with("HTTP status 401 (credentials missing or refused): who are you"), "{error}");
+    assert!(
+        error.to_string().ends_with("HTTP status 401 (credentials missing or refused): who are you"),
+        "{error}"
+    );
     assert_eq!(fake.requests().len(), 1, "a refusal is final");
 }
 
@@ -85,7 +91,9 @@ async fn transient_failures_are_tried_again_a_bounded_number_of_times() {
     client(&fake).instant("1", None).await.unwrap();
     assert_eq!(fake.requests().len(), 3);
 
-    for reply in [Reply::status(502, "<html>"), Reply::status(429, ""), Reply::Close, Reply::Raw("garbage".into())] {
+    for reply in
+        [Reply::status(502, "<html>"), Reply::status(429, ""), Reply::Close, Reply::Raw("garbage".into())]
+    {
         let given = reply.clone();
         let fake = Fake::new(move |_, _| given.clone()).await;
         let error = client(&fake).instant("1", None).await.unwrap_err();
@@ -97,7 +105,8 @@ async fn transient_failures_are_tried_again_a_bounded_number_of_times() {
 #[tokio::test]
 async fn a_query_that_failed_is_not_repeated() {
     for (status, kind) in [(400, "bad_data"), (422, "execution"), (503, "timeout"), (503, "canceled")] {
-        let body = format!(r#"{{"status":"error","errorType":"{kind}","error":"line one\nline\ttwo \u001b[31m"}}"#);
+        let body =
+            format!(r#"{{"status":"error","errorType":"{kind}","error":"line one\nline\ttwo \u001b[31m"}}"#);
         let fake = Fake::new(move |_, _| Reply::status(status, &body)).await;
         let error = client(&fake).instant("1", None).await.unwrap_err();
         let Error::Api { status: seen, kind: said, message, .. } = &error else { panic!("{error:?}") };
@@ -148,7 +157,13 @@ async fn size_is_limited_with_and_without_a_length() {
 #[tokio::test]
 async fn another_shape_is_malformed() {
     for body in [
-        "", "null", "[]", "{}", "<html>", r#"{"status":"success"}"#, r#"{"status":"maybe","data":{}}"#,
+        "",
+        "null",
+        "[]",
+        "{}",
+        "<html>",
+        r#"{"status":"success"}"#,
+        r#"{"status":"maybe","data":{}}"#,
         r#"{"status":"success","data":{"resultType":"vector","result":[1,"1"]}}"#,
         r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,"one"]}]}}"#,
         r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1,2]}]}}"#,
@@ -167,8 +182,10 @@ async fn another_shape_is_malformed() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let fake =
-        Fake::new(|_, _| Reply::Raw("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".into())).await;
+    let fake = Fake::new(|_, _| {
+        Reply::Raw("HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".into())
+    })
+    .await;
     let error = client(&fake).instant("1", None).await.unwrap_err();
     assert!(error.to_string().contains("302 (a redirect"), "{error}");
 }
@@ -201,7 +218,7 @@ fn files_in_the_options_are_checked() {
 proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = serde_json::from_slice::<decode::Envelope<decode::QueryData>>(&bytes).is_ok();
+        drop(serde_json::from_slice::<decode::Envelope<decode::QueryData>>(&bytes));
     }
 
     #[test]
@@ -210,7 +227,7 @@ proptest! {
     ) {
         let text = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[{result}]}}}}"#);
         if let Ok(envelope) = serde_json::from_str::<decode::Envelope<decode::QueryData>>(&text) {
-            let _ = envelope.data.map(|data| data.into_series().is_ok());
+            drop(envelope.data.map(decode::QueryData::into_series));
         }
     }
 }

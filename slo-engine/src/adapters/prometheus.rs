@@ -104,3 +104,71 @@ fn is_too_much(error: &Error) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use daemon_kit::prom::Options;
+    use testbed::http::{Call, HttpServer, Reply};
+
+    use super::*;
+
+    /// A server whose query is the number of seconds since 1970, for at most `most` steps at a time.
+    async fn server(most: i64) -> HttpServer {
+        HttpServer::start(move |call: &Call| {
+            let form = String::from_utf8_lossy(&call.body).into_owned();
+            let millis = |key: &str| -> i64 {
+                let value = form.split('&').find_map(|pair| pair.strip_prefix(key)).unwrap();
+                (value.parse::<f64>().unwrap() * 1_000.0).round() as i64
+            };
+            let (start, end, step) = (millis("start="), millis("end="), millis("step="));
+            if (end - start) / step + 1 > most {
+                return Reply::metrics(
+                    r#"{"status":"error","errorType":"execution","error":"query processing would load too many samples into memory"}"#.to_owned(),
+                );
+            }
+            let values: Vec<String> = (start..=end)
+                .step_by(usize::try_from(step).unwrap())
+                .map(|at| format!("[{at}e-3,\"{}\"]", at / 1_000))
+                .collect();
+            Reply::metrics(format!(
+                r#"{{"status":"success","warnings":["partial"],"data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[{}]}}]}}}}"#,
+                values.join(",")
+            ))
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn read(most: i64, len: usize, max_values: usize) -> (Result<Columns, ReadError>, Vec<usize>) {
+        let server = server(most).await;
+        let client = Client::new(Options::new(format!("http://{}", server.address()))).unwrap();
+        let grid = Grid { start_ms: 1_000, step_ms: 1_000, len };
+        let (mut warnings, mut steps) = (Vec::new(), Vec::new());
+        let reader = RangeReader::new(client, max_values);
+        let columns = reader.read("time()", grid, &mut warnings, |done| steps.push(done)).await;
+        assert!(warnings.len() <= 1, "{warnings:?}");
+        (columns, steps)
+    }
+
+    #[tokio::test]
+    async fn long_ranges_are_read_in_pieces_without_a_seam() {
+        for (most, pieces) in
+            [(11_000, vec![11_000, 22_000, 25_000]), (6_000, vec![5_500, 11_000, 16_500, 22_000, 25_000])]
+        {
+            let (columns, steps) = read(most, 25_000, 1_000_000).await;
+            let columns = columns.unwrap();
+            let column = columns.values().next().unwrap();
+            assert!(column.iter().enumerate().all(|(index, value)| *value == index as f64 + 1.0));
+            assert_eq!((steps, column.len(), columns.len()), (pieces, 25_000, 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn limits_end_in_an_error_and_not_in_a_loop() {
+        let (columns, steps) = read(0, 100, 1_000).await;
+        assert!(matches!(columns, Err(ReadError::Server(Error::Api { .. }))), "{columns:?}");
+        assert!(steps.is_empty());
+        let (columns, _) = read(11_000, 100, 99).await;
+        assert!(columns.unwrap_err().to_string().contains("more than 99 values"));
+    }
+}

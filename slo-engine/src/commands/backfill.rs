@@ -177,11 +177,15 @@ pub async fn write(job: Job, out: &Path, io: &mut Io<'_>) -> anyhow::Result<bool
 fn save(spool: Spool<'_>, out: &Path, io: &mut Io<'_>) -> anyhow::Result<()> {
     let samples = spool.samples;
     let late = out.with_extension("recent.om");
-    let begin = |path: &Path| AtomicFile::create(path).with_context(|| format!("cannot write {}", path.display()));
+    let begin =
+        |path: &Path| AtomicFile::create(path).with_context(|| format!("cannot write {}", path.display()));
     let mut file = begin(out)?;
     let mut recent = if spool.has_recent() { Some(begin(&late)?) } else { None };
-    spool.finish(&mut file, recent.as_mut().map(|file| file as &mut dyn std::io::Write)).context("cannot write")?;
-    let finished = [Some(file), recent].into_iter().flatten().map(AtomicFile::finish).collect::<Result<Vec<_>, _>>()?;
+    spool
+        .finish(&mut file, recent.as_mut().map(|file| file as &mut dyn std::io::Write))
+        .context("cannot write")?;
+    let finished =
+        [Some(file), recent].into_iter().flatten().map(AtomicFile::finish).collect::<Result<Vec<_>, _>>()?;
     let split = finished.len() > 1;
     finished.into_iter().try_for_each(Finished::commit)?;
     if io.quiet {
@@ -189,7 +193,10 @@ fn save(spool: Spool<'_>, out: &Path, io: &mut Io<'_>) -> anyhow::Result<()> {
     }
     let shown = out.display();
     writeln!(io.stderr, "{shown}: {samples} samples; make blocks with")?;
-    writeln!(io.stderr, "  promtool tsdb create-blocks-from openmetrics --max-block-duration=162h {shown} blocks/")?;
+    writeln!(
+        io.stderr,
+        "  promtool tsdb create-blocks-from openmetrics --max-block-duration=162h {shown} blocks/"
+    )?;
     if split {
         let late = late.display();
         writeln!(

@@ -105,7 +105,13 @@ fn import_now(file: &Path, data: &Path, mark: bool) {
     let blocks = tempfile::tempdir_in(data).unwrap();
     programs::run(
         &programs::promtool().unwrap(),
-        ["tsdb".as_ref(), "create-blocks-from".as_ref(), "openmetrics".as_ref(), file.as_os_str(), blocks.path().as_os_str()],
+        [
+            "tsdb".as_ref(),
+            "create-blocks-from".as_ref(),
+            "openmetrics".as_ref(),
+            file.as_os_str(),
+            blocks.path().as_os_str(),
+        ],
     )
     .unwrap();
     for entry in std::fs::read_dir(blocks.path()).unwrap() {
@@ -142,7 +148,11 @@ impl Scene {
         let exporters = vec![exporter(story).await, exporter(story).await];
         let targets: Vec<Target> = exporters
             .iter()
-            .map(|exporter| Target { job: "shop".into(), address: exporter.address(), labels: BTreeMap::new() })
+            .map(|exporter| Target {
+                job: "shop".into(),
+                address: exporter.address(),
+                labels: BTreeMap::new(),
+            })
             .collect();
         let instances: Vec<String> = targets.iter().map(|target| target.address.to_string()).collect();
         let raw = folder.path().join("raw.om");
@@ -201,7 +211,8 @@ async fn value(client: &Client, query: &str, at_ms: Option<i64>) -> Option<f64> 
 /// Longest time between two scrapes of the last minutes, the restart's included.
 async fn longest_gap(client: &Client) -> i64 {
     let answer = client.instant("all_total[5m]", None).await.unwrap().value;
-    let gaps = answer.iter().flat_map(|series| series.samples.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms));
+    let gaps =
+        answer.iter().flat_map(|series| series.samples.windows(2).map(|pair| pair[1].at_ms - pair[0].at_ms));
     gaps.max().unwrap()
 }
 
@@ -229,7 +240,8 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
     support::write(&rule_file, &support::rule_file(&rules(&slo(), &windows(), &lean()).0));
     let prometheus = scene.prometheus(Some(&rule_file)).await;
     let client = client(&prometheus);
-    let tally = |event: &str| format!("slo:sli_events:tally{{sloth_id=\"shop-orders\",sloth_event=\"{event}\"}}");
+    let tally =
+        |event: &str| format!("slo:sli_events:tally{{sloth_id=\"shop-orders\",sloth_event=\"{event}\"}}");
     let started = now_ms();
 
     // Well past the base window, where the count stands on its own samples.
@@ -264,7 +276,11 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
         let slack = most_a_second * (unscraped as f64 / 1_000.0 + 3.0);
         for sample in samples {
             let off = sample.value - truth(sample.at_ms) - constant;
-            assert!(off.abs() <= slack, "{event} at {} ms after the start: off by {off}", sample.at_ms - started);
+            assert!(
+                off.abs() <= slack,
+                "{event} at {} ms after the start: off by {off}",
+                sample.at_ms - started
+            );
         }
     }
 
@@ -279,17 +295,20 @@ async fn the_rules_take_over_where_the_filled_past_ends() {
         close(window, got, value(&client, &direct, Some(at)).await.unwrap(), tolerance);
     }
     // One series before and after: a label too few or too many would make it two.
-    let remaining = value(&client, "slo:period_error_budget_remaining:ratio{sloth_id=\"shop-orders\"}", None).await;
+    let remaining =
+        value(&client, "slo:period_error_budget_remaining:ratio{sloth_id=\"shop-orders\"}", None).await;
     let ratio = value(&client, period, None).await.unwrap();
     close("remaining budget", remaining.unwrap(), 1.0 - ratio / 0.05, 0.01);
 
-    let answer = client.instant("count by (__name__, sloth_window, sloth_event) ({sloth_id=\"shop-orders\"}) > 1", None);
+    let answer = client
+        .instant("count by (__name__, sloth_window, sloth_event) ({sloth_id=\"shop-orders\"}) > 1", None);
     let answer = answer.await.unwrap().value;
     assert!(answer.is_empty(), "series whose past has other labels: {answer:?}");
 
     // The past has its graphs, and a birth of its own.
     let earlier = now - 2 * HOUR_MS;
-    let got = value(&client, "slo:sli_error:ratio_rate30m{sloth_id=\"shop-orders\"}", Some(earlier)).await.unwrap();
+    let got =
+        value(&client, "slo:sli_error:ratio_rate30m{sloth_id=\"shop-orders\"}", Some(earlier)).await.unwrap();
     let direct = "sum(increase(bad_total[30m])) / sum(increase(all_total[30m]))";
     close("30m two hours ago", got, value(&client, direct, Some(earlier)).await.unwrap(), 0.05);
     let born = value(&client, "slo:sli_events:born{sloth_id=\"shop-orders\"}", None).await.unwrap();

@@ -117,7 +117,11 @@ async fn a_live_server_knows_what_a_spec_cannot() {
         .iter()
         .filter(|found| {
             let code = found["code"].as_str().unwrap();
-            code.starts_with("series") || code.contains("differs") || code.starts_with("errors-") || code.starts_with("ratio-") || code.starts_with("live")
+            code.starts_with("series")
+                || code.contains("differs")
+                || code.starts_with("errors-")
+                || code.starts_with("ratio-")
+                || code.starts_with("live")
         })
         .map(|found| {
             let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
@@ -150,7 +154,10 @@ async fn a_server_that_does_not_answer_is_an_error() {
     let closed = testbed::process::free_address().unwrap();
     let (code, _, errors) = validate(&format!("http://{closed}"), &spec, &[]).await;
     assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(1)));
-    assert!(errors.starts_with(&format!("error: the live checks cannot be made: cannot reach http://{closed}")), "{errors}");
+    assert!(
+        errors.starts_with(&format!("error: the live checks cannot be made: cannot reach http://{closed}")),
+        "{errors}"
+    );
 
     let other = HttpServer::start(|_| Reply::metrics("something else".to_owned())).await.unwrap();
     let (code, _, errors) = validate(&format!("http://{}", other.address()), &spec, &[]).await;

@@ -23,7 +23,10 @@ impl Reply {
     }
 
     pub(super) fn status(status: u16, body: &str) -> Self {
-        Self::Raw(format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len()))
+        Self::Raw(format!(
+            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        ))
     }
 }
 

@@ -38,10 +38,12 @@ async fn start() -> Server {
         testdata("server.key").display()
     );
     for (name, text) in [("prometheus.yml", config), ("web.yml", web)] {
-        tokio::task::block_in_place(|| std::io::Write::write_all(
-            &mut std::fs::File::create(dir.path().join(name)).unwrap(),
-            text.as_bytes(),
-        ))
+        tokio::task::block_in_place(|| {
+            std::io::Write::write_all(
+                &mut std::fs::File::create(dir.path().join(name)).unwrap(),
+                text.as_bytes(),
+            )
+        })
         .unwrap();
     }
     let binary = std::env::var("PROMETHEUS").unwrap_or_else(|_| "prometheus".into());
@@ -89,7 +91,8 @@ async fn every_call_works_against_a_real_server() {
     tokio::time::timeout(Duration::from_secs(60), up).await.expect("prometheus does not scrape itself");
     let now = now_ms();
 
-    let answer = client.instant("vector(0) / 0 or label_replace(vector(1), \"a\", \"b\", \"\", \"\") / 0", Some(now));
+    let answer =
+        client.instant("vector(0) / 0 or label_replace(vector(1), \"a\", \"b\", \"\", \"\") / 0", Some(now));
     let values: Vec<f64> = answer.await.unwrap().value.iter().filter_map(Series::last).collect();
     assert!(matches!(values.as_slice(), [nan, inf] if nan.is_nan() && *inf == f64::INFINITY), "{values:?}");
 
@@ -110,7 +113,10 @@ async fn every_call_works_against_a_real_server() {
     assert_eq!(client.metadata("prometheus_http_requests_total").await.unwrap().value[0].kind, "counter");
     assert_eq!(client.metadata("no_such_metric").await.unwrap().value, []);
     assert!(client.config().await.unwrap().value.contains("job_name: self"));
-    assert_eq!(client.flags().await.unwrap().value.get("storage.tsdb.path").map(String::as_str), Some("data"));
+    assert_eq!(
+        client.flags().await.unwrap().value.get("storage.tsdb.path").map(String::as_str),
+        Some("data")
+    );
     assert!(client.build_info().await.unwrap().value.version.starts_with(['2', '3']));
 
     let error = client.instant("sum(", None).await.unwrap_err();

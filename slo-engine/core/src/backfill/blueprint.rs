@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use crate::duration::PromDuration;
 use crate::finding::Severity;
 use crate::profile::lean::windows::bounds;
-use crate::profile::lean::{self, BORN, Counting, DIRECT, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record};
+use crate::profile::lean::{
+    self, BORN, Counting, DIRECT, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record,
+};
 use crate::rule::{Rule, RuleKind};
 use crate::slo::{NoData, Slo};
 use crate::window::PeriodWindows;
@@ -64,7 +66,8 @@ pub(super) enum Event {
     Covered,
 }
 
-const EVENTS: [(Event, &str); 3] = [(Event::Total, "total"), (Event::Error, "error"), (Event::Covered, "covered")];
+const EVENTS: [(Event, &str); 3] =
+    [(Event::Total, "total"), (Event::Error, "error"), (Event::Covered, "covered")];
 
 /// How a record's value follows from the counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,9 +77,15 @@ pub(super) enum What {
     Born,
     Ratio(Ratio),
     /// Ratio over budget, or over none.
-    Burn { ratio: Ratio, budget: f64 },
+    Burn {
+        ratio: Ratio,
+        budget: f64,
+    },
     /// One less the burn.
-    Remaining { ratio: Ratio, budget: f64 },
+    Remaining {
+        ratio: Ratio,
+        budget: f64,
+    },
     Constant(f64),
 }
 
@@ -85,7 +94,11 @@ pub(super) enum What {
 pub(super) enum Ratio {
     Base,
     /// With the bounds on covered seconds outside of which the ratio is withheld.
-    Window { window: PromDuration, least: f64, most: f64 },
+    Window {
+        window: PromDuration,
+        least: f64,
+        most: f64,
+    },
 }
 
 impl Record {
@@ -118,16 +131,24 @@ impl Blueprint {
         let plan = Plan::new(slo, windows, options, &mut findings);
         let worst = findings.iter().find(|finding| finding.severity == Severity::Error);
         let Some(plan) = plan.filter(|_| worst.is_none()) else {
-            return Err(NotBackfillable(worst.map_or_else(|| "it has no rules".to_owned(), |f| f.message.clone())));
+            return Err(NotBackfillable(
+                worst.map_or_else(|| "it has no rules".to_owned(), |f| f.message.clone()),
+            ));
         };
-        let (groups, _) = lean::rules(slo, windows, &LeanOptions { disable_recordings: false, ..options.clone() });
-        let rules: Vec<&Rule> =
-            groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.kind == RuleKind::Record).collect();
+        let (groups, _) =
+            lean::rules(slo, windows, &LeanOptions { disable_recordings: false, ..options.clone() });
+        let rules: Vec<&Rule> = groups
+            .iter()
+            .flat_map(|group| &group.rules)
+            .filter(|rule| rule.kind == RuleKind::Record)
+            .collect();
         let (total_query, error_query) = queries(&plan, &rules).ok_or_else(|| {
             NotBackfillable("its base window depends on what the rules recorded before".to_owned())
         })?;
         let longest = plan.fast.iter().chain(&plan.slow).filter(|window| **window != windows.period).max();
-        let fine = longest.map_or(plan.base, |window| *window).as_millis() + plan.base.as_millis() + LOOK_BACK.as_millis();
+        let fine = longest.map_or(plan.base, |window| *window).as_millis()
+            + plan.base.as_millis()
+            + LOOK_BACK.as_millis();
         let coarse = if plan.base <= LOOK_BACK { plan.base } else { plan.interval };
         Ok(Self {
             id: slo.id.clone(),
@@ -210,7 +231,9 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
         "slo:period_error_budget_remaining:ratio" => {
             vec![with(windowed(period), What::Remaining { ratio: ratio(period), budget })]
         }
-        name if name == plan.increase() => event(&rule.labels).map(|kind| record(What::Increase(kind))).into_iter().collect(),
+        name if name == plan.increase() => {
+            event(&rule.labels).map(|kind| record(What::Increase(kind))).into_iter().collect()
+        }
         // A window that the rules read directly from raw series has its past there; its cost is not spent again.
         name => [plan.base]
             .iter()
@@ -224,7 +247,7 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
 }
 
 fn is_counted(plan: &Plan<'_>, window: PromDuration) -> bool {
-    let fits = window.as_millis() % plan.base.as_millis() == 0;
+    let fits = window.as_millis().is_multiple_of(plan.base.as_millis());
     window == plan.base || window == plan.windows.period || (fits && plan.counting != Counting::Direct)
 }
 
@@ -234,6 +257,7 @@ fn ratio(plan: &Plan<'_>, window: PromDuration) -> Ratio {
     }
     let (least, most) = bounds(plan, window);
     // As the rules: only a whole number of base windows leads back to the same chain of the count.
-    let window = PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
+    let window =
+        PromDuration::from_millis(window.as_millis() / plan.base.as_millis() * plan.base.as_millis());
     Ratio::Window { window, least, most }
 }

@@ -32,7 +32,8 @@ impl Grid {
     /// The moment with this number.
     #[must_use]
     pub fn at(&self, index: usize) -> i64 {
-        i64::try_from(index).map_or(i64::MAX, |index| self.start_ms.saturating_add(index.saturating_mul(self.step_ms)))
+        i64::try_from(index)
+            .map_or(i64::MAX, |index| self.start_ms.saturating_add(index.saturating_mul(self.step_ms)))
     }
 
     /// The last moment.
@@ -100,7 +101,8 @@ impl<'a> History<'a> {
         }
         let birth = total.iter().position(|total| !total.is_nan())?;
         let phases = grid.steps(blueprint.base).max(1);
-        let mut counts = [Count::new(phases, birth > 0), Count::new(phases, birth > 0), Count::new(phases, false)];
+        let mut counts =
+            [Count::new(phases, birth > 0), Count::new(phases, birth > 0), Count::new(phases, false)];
         let [tally_total, tally_error, tally_covered] = &mut counts;
         for (total, error) in total.iter_mut().zip(&mut error) {
             if blueprint.idle != NoData::Ignore && *total == 0.0 {
@@ -170,7 +172,9 @@ impl<'a> History<'a> {
             What::Tally(event) => number(self.tally(event), index),
             What::Ratio(ratio) => self.ratio(ratio, index),
             What::Burn { ratio, budget } => self.ratio(ratio, index).map(|ratio| burn(ratio, budget)),
-            What::Remaining { ratio, budget } => self.ratio(ratio, index).map(|ratio| 1.0 - burn(ratio, budget)),
+            What::Remaining { ratio, budget } => {
+                self.ratio(ratio, index).map(|ratio| 1.0 - burn(ratio, budget))
+            }
         }
     }
 

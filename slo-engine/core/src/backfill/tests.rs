@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::PromDuration;
 use crate::profile::lean::LeanOptions;
 use crate::slo::{AlertMeta, NoData, OwnKeys, Query, Sli, Slo, SpecKind};
 use crate::window::{Catalogue, PeriodWindows};
-use crate::PromDuration;
 
 fn slo(error: &str, total: &str) -> Slo {
     Slo {
@@ -38,7 +38,8 @@ fn blueprint() -> Blueprint {
 
 fn record<'a>(blueprint: &'a Blueprint, name: &str, label: Option<(&str, &str)>) -> &'a Record {
     let mut found = blueprint.records.iter().filter(|record| {
-        record.name == name && label.is_none_or(|(key, value)| record.labels.get(key).is_some_and(|v| v == value))
+        record.name == name
+            && label.is_none_or(|(key, value)| record.labels.get(key).is_some_and(|v| v == value))
     });
     let record = found.next().unwrap_or_else(|| panic!("no {name}"));
     assert!(found.next().is_none(), "{name} is ambiguous");
@@ -125,8 +126,11 @@ fn idle_windows_count_as_the_mean_so_far() {
         }
         // One phase, one busy window, then an idle one.
         let grid = Grid { start_ms: 0, step_ms: 300_000, len: 2 };
-        let history = History::new(&blueprint, grid, BTreeMap::new(), vec![100.0, 0.0], vec![10.0, 0.0]).unwrap();
-        let at = |event| history.value(record(&blueprint, "slo:sli_events:tally", Some(("sloth_event", event))), 1);
+        let history =
+            History::new(&blueprint, grid, BTreeMap::new(), vec![100.0, 0.0], vec![10.0, 0.0]).unwrap();
+        let at = |event| {
+            history.value(record(&blueprint, "slo:sli_events:tally", Some(("sloth_event", event))), 1)
+        };
         assert_eq!((at("total"), at("error")), (Some(200.0), Some(errors)));
         let never = History::new(&blueprint, grid, BTreeMap::new(), vec![0.0, 0.0], vec![0.0, 0.0]).unwrap();
         let total = record(&blueprint, "slo:sli_events:increase5m", Some(("sloth_event", "total")));
@@ -170,8 +174,9 @@ fn a_count_that_begins_inside_the_grid_begins_with_its_first_events() {
     let blueprint = blueprint();
     let grid = Grid { start_ms: 0, step_ms: 30_000, len: 31 };
     // Ten events a step, from the tenth step on: the base window of ten steps fills up.
-    let total: Vec<f64> =
-        (0..31_u32).map(|step| if step < 10 { f64::NAN } else { f64::from((step - 9).min(10) * 10) }).collect();
+    let total: Vec<f64> = (0..31_u32)
+        .map(|step| if step < 10 { f64::NAN } else { f64::from((step - 9).min(10) * 10) })
+        .collect();
     let history = History::new(&blueprint, grid, BTreeMap::new(), total, vec![0.0; 31]).unwrap();
     let tally = record(&blueprint, "slo:sli_events:tally", Some(("sloth_event", "total")));
     for step in 10..31_u32 {

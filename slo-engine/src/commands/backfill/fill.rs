@@ -108,10 +108,14 @@ impl Filler<'_> {
             if !quiet {
                 let percent = done * 100 / grid.len.max(1);
                 // Progress that cannot be shown is no reason to stop.
-                writeln!(stderr, "{id}: {what} {percent} % of {} evaluations read", grid.len).unwrap_or_default();
+                writeln!(stderr, "{id}: {what} {percent} % of {} evaluations read", grid.len)
+                    .unwrap_or_default();
             }
         };
-        reader.read(query, grid, warnings, progress).await.with_context(|| format!("{id}: cannot read {what}"))
+        reader
+            .read(query, grid, warnings, progress)
+            .await
+            .with_context(|| format!("{id}: cannot read {what}"))
     }
 
     /// Two counts of one SLO do not fit together: their difference would pass for events.
@@ -119,7 +123,8 @@ impl Filler<'_> {
         let id = &blueprint.id;
         let tally = format!("slo:sli_events:tally{{sloth_id=\"{id}\"}}");
         let seconds = (self.now_ms.max(grid.end_ms()) - grid.start_ms) / 1_000 + 1;
-        let query = format!("min(min_over_time(timestamp({tally})[{seconds}s:5m])) or min(timestamp({tally}))");
+        let query =
+            format!("min(min_over_time(timestamp({tally})[{seconds}s:5m])) or min(timestamp({tally}))");
         let answer = self.client.instant(&query, Some(self.now_ms)).await.with_context(|| id.clone())?;
         let Some(since) = answer.value.first().and_then(Series::last) else { return Ok(()) };
         if self.force {
@@ -134,9 +139,18 @@ impl Filler<'_> {
     }
 
     /// Where what people look at exists already, such as ratios that Sloth's rules recorded.
-    async fn existing(&self, reader: &RangeReader, blueprint: &Blueprint, grid: Grid) -> anyhow::Result<Existing> {
-        let mut names: Vec<&str> =
-            blueprint.records.iter().filter(|record| record.is_shown()).map(|record| record.name.as_str()).collect();
+    async fn existing(
+        &self,
+        reader: &RangeReader,
+        blueprint: &Blueprint,
+        grid: Grid,
+    ) -> anyhow::Result<Existing> {
+        let mut names: Vec<&str> = blueprint
+            .records
+            .iter()
+            .filter(|record| record.is_shown())
+            .map(|record| record.name.as_str())
+            .collect();
         names.dedup();
         let query = format!("{{__name__=~\"{}\",sloth_id=\"{}\"}}", names.join("|"), blueprint.id);
         let columns = reader
@@ -170,7 +184,8 @@ fn is_known(known: Option<(&Vec<bool>, Grid)>, at_ms: i64) -> bool {
 }
 
 fn strip_names(columns: &mut Columns) {
-    let named: Vec<Labels> = columns.keys().filter(|labels| labels.contains_key("__name__")).cloned().collect();
+    let named: Vec<Labels> =
+        columns.keys().filter(|labels| labels.contains_key("__name__")).cloned().collect();
     for mut labels in named {
         if let Some(column) = columns.remove(&labels) {
             labels.remove("__name__");
@@ -179,10 +194,17 @@ fn strip_names(columns: &mut Columns) {
     }
 }
 
-fn summary(blueprint: &Blueprint, oldest: &History<'_>, histories: &[History<'_>], grid: Grid, samples: u64) -> String {
+fn summary(
+    blueprint: &Blueprint,
+    oldest: &History<'_>,
+    histories: &[History<'_>],
+    grid: Grid,
+    samples: u64,
+) -> String {
     let record = |name: &str, window: Option<&str>| -> Option<&Record> {
         blueprint.records.iter().find(|record| {
-            record.name == name && window.is_none_or(|w| record.labels.get("sloth_event").is_some_and(|event| event == w))
+            record.name == name
+                && window.is_none_or(|w| record.labels.get("sloth_event").is_some_and(|event| event == w))
         })
     };
     let last = grid.len.saturating_sub(1);
@@ -215,15 +237,19 @@ mod tests {
         let grid = Grid { start_ms: 0, step_ms: 300_000, len: 3 };
         let known = vec![false, true, false];
         let is = |at| is_known(Some((&known, grid)), at);
-        assert_eq!([is(-30_000), is(0), is(30_000), is(300_000), is(330_000)], [false, false, true, true, false]);
+        assert_eq!(
+            [is(-30_000), is(0), is(30_000), is(300_000), is(330_000)],
+            [false, false, true, true, false]
+        );
         assert!(!is_known(None, 0));
     }
 
     #[test]
     fn metric_names_are_no_labels() {
-        let mut columns = Columns::from([
-            (BTreeMap::from([("__name__".to_owned(), "x".to_owned()), ("a".to_owned(), "b".to_owned())]), vec![1.0]),
-        ]);
+        let mut columns = Columns::from([(
+            BTreeMap::from([("__name__".to_owned(), "x".to_owned()), ("a".to_owned(), "b".to_owned())]),
+            vec![1.0],
+        )]);
         strip_names(&mut columns);
         assert_eq!(columns.keys().next().unwrap().len(), 1);
     }

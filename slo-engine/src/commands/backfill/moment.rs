@@ -45,7 +45,8 @@ impl Moment {
 
 /// RFC 3339 without a fraction.
 pub(super) fn shown(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms - at_ms.rem_euclid(1_000)).map_or_else(|_| format!("{at_ms} ms"), |at| at.to_string())
+    Timestamp::from_millisecond(at_ms - at_ms.rem_euclid(1_000))
+        .map_or_else(|_| format!("{at_ms} ms"), |at| at.to_string())
 }
 
 #[cfg(test)]

@@ -39,7 +39,9 @@ impl<'a> Spool<'a> {
             let families = if at_ms < self.split_ms { &mut self.old } else { &mut self.recent };
             let file = match families.get_mut(name) {
                 Some(file) => file,
-                None => families.entry(name.to_owned()).or_insert(BufWriter::new(tempfile::tempfile_in(self.dir)?)),
+                None => families
+                    .entry(name.to_owned())
+                    .or_insert(BufWriter::new(tempfile::tempfile_in(self.dir)?)),
             };
             let (seconds, ms) = (at_ms.div_euclid(1_000), at_ms.rem_euclid(1_000));
             if ms == 0 {
@@ -108,7 +110,9 @@ mod tests {
 
     fn filled(dir: &Path, split_ms: i64) -> Spool<'_> {
         let mut spool = Spool::new(dir, split_ms);
-        let labels = |value: &str| BTreeMap::from([("a".to_owned(), value.to_owned()), ("b".to_owned(), "c".to_owned())]);
+        let labels = |value: &str| {
+            BTreeMap::from([("a".to_owned(), value.to_owned()), ("b".to_owned(), "c".to_owned())])
+        };
         spool.series("z", &labels("1"), [(1_500, 0.1), (2_000, 1e21)].into_iter()).unwrap();
         spool.series("slo:y", &BTreeMap::new(), [(-1, 1e-7)].into_iter()).unwrap();
         spool.series("z", &labels("q\"\\\n"), [(0, 3.0)].into_iter()).unwrap();

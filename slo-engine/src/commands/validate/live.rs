@@ -54,9 +54,17 @@ pub struct Report {
 ///
 /// # Errors
 /// When the server does not answer at all.
-pub async fn check(client: &Client, slos: &[(LocatedSlo, PeriodWindows)], options: &Options) -> anyhow::Result<Report> {
+pub async fn check(
+    client: &Client,
+    slos: &[(LocatedSlo, PeriodWindows)],
+    options: &Options,
+) -> anyhow::Result<Report> {
     client.instant("vector(1)", None).await.context("the live checks cannot be made")?;
-    let shared = Arc::new(Live { client: client.clone(), series: Series::new(client.clone()), options: options.clone() });
+    let shared = Arc::new(Live {
+        client: client.clone(),
+        series: Series::new(client.clone()),
+        options: options.clone(),
+    });
     let slots = Arc::new(Semaphore::new(options.concurrency.max(1)));
     let mut tasks = JoinSet::new();
     for (index, (located, windows)) in slos.iter().enumerate() {
@@ -170,7 +178,11 @@ fn finding(severity: Severity, code: &'static str, field: Field, message: String
 
 /// `3d`, `1h30m`: a duration in its largest whole unit, for people.
 fn shown(seconds: f64) -> String {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of seconds")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of seconds"
+    )]
     let ms = (seconds * 1_000.0).round() as u64;
     PromDuration::from_millis(if ms >= 10_000 { ms / 1_000 * 1_000 } else { ms }).to_string()
 }

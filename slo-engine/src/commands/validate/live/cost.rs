@@ -44,7 +44,8 @@ impl Live {
     pub(super) async fn cost(&self, slo: &Slo, windows: &PeriodWindows) -> Result<Option<Cost>, Error> {
         let options = LeanOptions { scrape_interval: self.options.scrape_interval, ..LeanOptions::default() };
         let (lean, _) = lean::rules(slo, windows, &options);
-        let options = sloth::Options { version: String::new(), disable_recordings: false, disable_alerts: false };
+        let options =
+            sloth::Options { version: String::new(), disable_recordings: false, disable_alerts: false };
         let Ok(sloth) = sloth::rules(slo, windows, &options) else { return Ok(None) };
         let mut series = 0.0;
         let mut seen = std::collections::BTreeSet::new();
@@ -81,7 +82,8 @@ impl Live {
                 cost.samples_per_hour += samples * 3_600.0 / interval;
                 if rule.kind == RuleKind::Record {
                     // These hold total, error and covered.
-                    cost.records += if [TALLY, WINDOW, HELD, RECOVERED].contains(&rule.name.as_str()) { 3 } else { 1 };
+                    cost.records +=
+                        if [TALLY, WINDOW, HELD, RECOVERED].contains(&rule.name.as_str()) { 3 } else { 1 };
                 }
             }
         }

@@ -52,8 +52,20 @@ impl Walk {
         self.found.push(Selector {
             text: plain.to_string(),
             name: selector.name.clone(),
-            metric: selector.matchers.matchers.iter().filter(|m| m.name == "__name__").map(ToString::to_string).collect(),
-            matchers: selector.matchers.matchers.iter().filter(|m| m.name != "__name__").map(matcher).collect(),
+            metric: selector
+                .matchers
+                .matchers
+                .iter()
+                .filter(|m| m.name == "__name__")
+                .map(ToString::to_string)
+                .collect(),
+            matchers: selector
+                .matchers
+                .matchers
+                .iter()
+                .filter(|m| m.name != "__name__")
+                .map(matcher)
+                .collect(),
             seconds: seconds + self.around,
         });
     }
@@ -86,8 +98,11 @@ mod tests {
 
     #[test]
     fn selectors_lose_their_shift_and_keep_their_range() {
-        let found = selectors("sum(rate(x{a=\"b\",c=~\"d.*\"}[5m] offset 1h)) / max_over_time(slo:y[6h:5m]) + {__name__=\"z\"}");
-        let seen: Vec<(&str, f64, usize)> = found.iter().map(|s| (s.text.as_str(), s.seconds, s.matchers.len())).collect();
+        let found = selectors(
+            "sum(rate(x{a=\"b\",c=~\"d.*\"}[5m] offset 1h)) / max_over_time(slo:y[6h:5m]) + {__name__=\"z\"}",
+        );
+        let seen: Vec<(&str, f64, usize)> =
+            found.iter().map(|s| (s.text.as_str(), s.seconds, s.matchers.len())).collect();
         assert_eq!(
             seen,
             [("x{a=\"b\",c=~\"d.*\"}", 300.0, 2), ("slo:y", 21_600.0, 0), ("{__name__=\"z\"}", 0.0, 0)]

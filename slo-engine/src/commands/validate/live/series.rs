@@ -53,7 +53,8 @@ impl Series {
         // The series with the most samples stands for all: the others may be young, or gone in between.
         let fullest = self.client.instant(&format!("topk(1, {counts})"), None).await?.value;
         let Some(fullest) = fullest.into_iter().next() else { return Ok(Seen { series, interval: None }) };
-        let samples = self.client.instant(&format!("{}[{range}]", exactly(selector, &fullest.labels)), None).await?;
+        let samples =
+            self.client.instant(&format!("{}[{range}]", exactly(selector, &fullest.labels)), None).await?;
         let interval = samples.value.first().and_then(|series| median_gap(&series.samples));
         Ok(Seen { series, interval })
     }
@@ -79,8 +80,11 @@ fn exactly(selector: &Selector, labels: &Labels) -> String {
 /// Seconds.
 #[allow(clippy::cast_precision_loss, reason = "milliseconds of some minutes")]
 fn median_gap(samples: &[Sample]) -> Option<f64> {
-    let mut gaps: Vec<i64> =
-        samples.iter().zip(samples.iter().skip(1)).map(|(before, after)| after.at_ms - before.at_ms).collect();
+    let mut gaps: Vec<i64> = samples
+        .iter()
+        .zip(samples.iter().skip(1))
+        .map(|(before, after)| after.at_ms - before.at_ms)
+        .collect();
     gaps.sort_unstable();
     gaps.get(gaps.len() / 2).map(|gap| *gap as f64 / 1_000.0)
 }
@@ -92,7 +96,12 @@ pub(super) async fn number(client: &Client, query: &str) -> Result<Option<f64>, 
 
 impl Live {
     /// Looks at every selector of a query.
-    pub(super) async fn series_of(&self, slo: &Slo, role: Role, query: &Query) -> Result<Vec<Finding>, Error> {
+    pub(super) async fn series_of(
+        &self,
+        slo: &Slo,
+        role: Role,
+        query: &Query,
+    ) -> Result<Vec<Finding>, Error> {
         let stated = self.scrape_interval(slo);
         let mut all = selectors(&with_window(&query.0, PromDuration::from_secs(300)));
         all.sort_by(|a, b| a.text.cmp(&b.text));
@@ -126,11 +135,14 @@ impl Live {
         };
         let text = &selector.text;
         if past {
-            let message =
-                format!("no series matches {text} now, but some did in the last {}: meanwhile {consequence}", slo.period);
+            let message = format!(
+                "no series matches {text} now, but some did in the last {}: meanwhile {consequence}",
+                slo.period
+            );
             return Ok(finding(Severity::Note, "series-gone", role.field(), message));
         }
-        let message = format!("no series matches {text}, and none did in the last {}: {consequence}", slo.period);
+        let message =
+            format!("no series matches {text}, and none did in the last {}: {consequence}", slo.period);
         let mut missing = finding(Severity::Warning, "series-missing", role.field(), message);
         missing.help = self.reason(selector, now.saturating_sub(period)).await?;
         if missing.help.is_none() && role == Role::Error {
@@ -158,11 +170,16 @@ impl Live {
             let values = client.label_values(label, name, from_ms, now).await?.value;
             reasons.push(match values.as_slice() {
                 [] => format!("{name} has no label {label}"),
-                values => format!("{matcher} matches nothing: the label {label} of {name} has the values {}", list(values)),
+                values => format!(
+                    "{matcher} matches nothing: the label {label} of {name} has the values {}",
+                    list(values)
+                ),
             });
         }
         if reasons.is_empty() {
-            return Ok(Some(format!("each matcher alone matches some series of {name}, all together match none")));
+            return Ok(Some(format!(
+                "each matcher alone matches some series of {name}, all together match none"
+            )));
         }
         Ok(Some(reasons.join("; ")))
     }
@@ -170,7 +187,12 @@ impl Live {
 
 /// The first few, and how many more.
 fn list(values: &[String]) -> String {
-    let mut text = values.iter().take(SHOWN).map(|value| value.escape_debug().to_string()).collect::<Vec<_>>().join(", ");
+    let mut text = values
+        .iter()
+        .take(SHOWN)
+        .map(|value| value.escape_debug().to_string())
+        .collect::<Vec<_>>()
+        .join(", ");
     if values.len() > SHOWN {
         text.push_str(&format!(" and {} more", values.len() - SHOWN));
     }
@@ -189,7 +211,8 @@ fn differs(role: Role, selector: &Selector, interval: f64, stated: PromDuration)
         selector.text
     );
     let mut differs = finding(Severity::Warning, "scrape-interval-differs", role.field(), message);
-    differs.help = Some(format!("write `scrape_interval: {real}` for this SLO, or pass --scrape-interval {real}"));
+    differs.help =
+        Some(format!("write `scrape_interval: {real}` for this SLO, or pass --scrape-interval {real}"));
     Some(differs)
 }
 
@@ -212,7 +235,8 @@ mod tests {
 
     #[test]
     fn the_median_gap_ignores_a_missed_scrape() {
-        let samples: Vec<Sample> = [0, 15_000, 30_001, 60_000, 75_000].map(|at_ms| Sample { at_ms, value: 0.0 }).into();
+        let samples: Vec<Sample> =
+            [0, 15_000, 30_001, 60_000, 75_000].map(|at_ms| Sample { at_ms, value: 0.0 }).into();
         assert_eq!(median_gap(&samples), Some(15.001));
         assert_eq!(median_gap(&samples[..1]), None);
     }

@@ -27,7 +27,8 @@ impl Live {
                 let ratio = format!("{} / {}", text(error, base), text(total, base));
                 let over = self.worst(&format!("{ratio} > {SLACK} < Inf")).await?;
                 findings.extend(over.map(|over| exceeds(role, base, &over)));
-                let none = self.worst(&format!("{} > 0 unless {}", text(error, base), text(total, base))).await?;
+                let none =
+                    self.worst(&format!("{} > 0 unless {}", text(error, base), text(total, base))).await?;
                 findings.extend(none.map(|none| unmatched(role, base, &none)));
             }
             Sli::Raw { error_ratio } => {
@@ -55,7 +56,8 @@ impl Live {
         for found in &mut findings {
             if found.help.is_none() && found.code == "errors-exceed-total" {
                 found.help = Some(
-                    "do both queries select the same requests, and do both sum over the same labels?".to_owned(),
+                    "do both queries select the same requests, and do both sum over the same labels?"
+                        .to_owned(),
                 );
             }
         }
