@@ -9,7 +9,7 @@ use testbed::{files, programs};
 fn specs() -> Vec<(PathBuf, &'static str)> {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut specs = vec![(package.join("../examples/shop/slos"), "30d")];
-    for case in fs::read_dir(package.join("testdata/conformance/sloth")).unwrap() {
+    for case in fs::read_dir(package.join("testdata/conformance")).unwrap() {
         let case = case.unwrap().path();
         let period = if case.ends_with("base-28d") { "28d" } else { "30d" };
         specs.push((case.join("input.yaml"), period));
