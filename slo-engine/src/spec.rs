@@ -22,7 +22,6 @@ mod scalar;
 pub mod schema;
 mod sloth;
 pub(crate) mod suggest;
-pub mod schema;
 mod windows;
 
 use std::collections::{BTreeMap, HashMap};
