@@ -5,13 +5,17 @@
 #   SLOTH       Sloth's binary, measured beside it when set
 #   RUNS        runs per line; the median is shown (default: 5)
 #   DOCUMENT    a file whose lines between `<!-- generate:begin -->` and `<!-- generate:end -->` are replaced by the table
+#               (default: docs/speed.md)
+#   QUICK       set: one run per line, and no document is changed
 #
 # Peak memory needs GNU time (Debian: apt install time).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 engine=$(realpath "${SLO_ENGINE:-target/release/slo-engine}")
 sloth=${SLOTH:+$(realpath "$(command -v "$SLOTH")")}
-runs=${RUNS:-5}
+runs=${RUNS:-${QUICK:+1}}
+runs=${runs:-5}
+document=${DOCUMENT:-docs/speed.md}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -83,14 +87,14 @@ table() {
     "10,000 SLOs at most 0.5 s on two processors and below 100 MiB."
 }
 
-if [ -n "${DOCUMENT:-}" ]; then
+if [ -z "${QUICK:-}" ]; then
   table > "$work/table"
   awk -v table="$work/table" '
     /<!-- generate:end -->/ { skip = 0 }
     !skip { print }
     /<!-- generate:begin -->/ { while ((getline row < table) > 0) print row; skip = 1 }
-  ' "$DOCUMENT" > "$work/document"
-  cat "$work/document" > "$DOCUMENT"
+  ' "$document" > "$work/document"
+  cat "$work/document" > "$document"
   cat "$work/table"
 else
   table

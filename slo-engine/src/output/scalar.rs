@@ -69,19 +69,8 @@ fn stays_plain(text: &str) -> bool {
     if text.bytes().all(|byte| matches!(byte, b'!' | b'"' | b'$'..=b'9' | b';'..=b'~')) {
         return true;
     }
-    let mut before = b' ';
-    for byte in text.bytes() {
-        let fine = match byte {
-            b' ' => before != b':',
-            b'#' => before != b' ',
-            _ => byte > b' ' && byte != 0x7f,
-        };
-        if !fine {
-            return false;
-        }
-        before = byte;
-    }
-    before != b' ' && before != b':' && (text.is_ascii() || text.chars().all(is_printable))
+    let starts_comment_or_entry = text.contains(": ") || text.contains(" #");
+    !starts_comment_or_entry && !text.ends_with([' ', ':']) && stays_on_line(text)
 }
 
 /// Printable, and neither a space in disguise nor a line break to YAML 1.1.
@@ -104,13 +93,22 @@ fn is_literal(text: &str) -> bool {
     lines && stays_in_block(body) && body.split('\n').all(|line| line.is_empty() || !is_blank(line))
 }
 
-/// Rules are mostly long ASCII expressions: no decoding, no branches.
 fn stays_in_block(text: &str) -> bool {
+    !has_special(text, true) || text.chars().all(|c| matches!(c, '\n' | '\t') || is_printable(c))
+}
+
+fn stays_on_line(text: &str) -> bool {
+    !has_special(text, false) || text.chars().all(is_printable)
+}
+
+/// Whether anything is no printable ASCII character (in a block: nor line break nor tab). Rules are mostly long ASCII
+/// expressions: no decoding, no branches.
+fn has_special(text: &str, block: bool) -> bool {
     let special = text.bytes().fold(0, |found, byte| {
-        let control = (byte < b' ') & (byte != b'\n') & (byte != b'\t');
-        found | u8::from(control | (byte == 0x7f)) | (byte & 0x80)
+        let white = block & ((byte == b'\n') | (byte == b'\t'));
+        found | u8::from((byte < b' ') & !white) | u8::from(byte >= 0x7f)
     });
-    special == 0 || text.chars().all(|c| matches!(c, '\n' | '\t') || is_printable(c))
+    special != 0
 }
 
 fn is_blank(line: &str) -> bool {

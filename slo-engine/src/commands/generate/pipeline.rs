@@ -47,14 +47,14 @@ pub(super) enum Outcome {
 impl Run<'_> {
     pub(super) fn write(&mut self, target: &Target, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
         match target {
-            Target::Stdout => self.to_stdout(io),
-            Target::File(path) => self.to_file(path, io),
-            Target::Tree(root) => self.to_tree(root, io),
+            Target::Stdout => self.write_stdout(io),
+            Target::File(path) => self.write_file(path, io),
+            Target::Tree(root) => self.write_tree(root, io),
         }
     }
 
     /// Through a temporary file, because what is wrong with the last SLO must keep the first from being printed.
-    fn to_stdout(&mut self, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
+    fn write_stdout(&mut self, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
         let (mut spool, counts) = self.one_output(tempfile::spooled_tempfile(1 << 20), io)?;
         if !self.may_commit(counts, io)? {
             return Ok(Outcome::Kept);
@@ -65,7 +65,7 @@ impl Run<'_> {
         Ok(Outcome::Written { without_output: Vec::new() })
     }
 
-    fn to_file(&mut self, path: &Path, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
+    fn write_file(&mut self, path: &Path, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
         let (file, counts) = self.one_output(SingleFile::new(path.to_owned()), io)?;
         if !self.may_commit(counts, io)? {
             return Ok(Outcome::Kept);
@@ -94,7 +94,7 @@ impl Run<'_> {
         Ok(feed.finish()?)
     }
 
-    fn to_tree(&mut self, root: &Path, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
+    fn write_tree(&mut self, root: &Path, io: &mut Io<'_>) -> anyhow::Result<Outcome> {
         let tree = RuleTree::open(root).with_context(|| root.display().to_string())?;
         let mut staged = Vec::new();
         let mut without_output = Vec::new();
