@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::args::Args;
 use super::feed::{Counts, Feed};
 use super::make::{Made, Maker};
-use super::read::{Read, Reader};
+use super::read::{Item, Read, Reader};
 use super::report::Report;
 use super::target::{Target, relative};
 use crate::adapters::rule_files::{self, RuleTree, SingleFile, StagedFiles};
@@ -82,13 +82,29 @@ impl Run<'_> {
                 self.report.say_all(std::mem::take(&mut source.loaded.diagnostics), io)?;
             }
             let slos: Vec<_> = batch.iter().flat_map(Read::slos).collect();
-            for chunk in slos.chunks(CHUNK) {
-                let made: Vec<_> =
-                    chunk.par_iter().map(|slo| self.maker.make(slo.located, &slo.place.section)).collect();
-                for (slo, mut made) in chunk.iter().zip(made) {
-                    self.report.say_all(std::mem::take(&mut made.diagnostics), io)?;
-                    feed.slo(slo.document, slo.place, &made)?;
-                }
+            // While one chunk is made the one before is written.
+            let mut before: Option<(&[Item<'_>], Vec<Made>)> = None;
+            for chunk in slos.chunks(CHUNK).map(Some).chain([None]) {
+                let mut made = Vec::new();
+                let (maker, report, feed) = (&self.maker, &mut self.report, &mut feed);
+                let (made_now, io_now) = (&mut made, &mut *io);
+                rayon::in_place_scope(|scope| {
+                    if let Some(chunk) = chunk {
+                        scope.spawn(move |_| {
+                            *made_now = chunk
+                                .par_iter()
+                                .map(|slo| maker.make(slo.located, &slo.place.section))
+                                .collect();
+                        });
+                    }
+                    before.take().map_or(Ok(()), |(chunk, made)| {
+                        chunk.iter().zip(made).try_for_each(|(slo, mut made)| {
+                            report.say_all(std::mem::take(&mut made.diagnostics), io_now)?;
+                            Ok::<_, anyhow::Error>(feed.slo(slo.document, slo.place, &made)?)
+                        })
+                    })
+                })?;
+                before = chunk.map(|chunk| (chunk, made));
             }
         }
         Ok(feed.finish()?)
@@ -175,7 +191,7 @@ fn stage_one(args: &Args, maker: &Maker, tree: &RuleTree, source: &Read<'_>) -> 
     let mut feed = Feed::new(assembler(args, tree.output(&path)));
     let mut diagnostics = Vec::new();
     for chunk in slos.chunks(CHUNK) {
-        let make = |slo: &super::read::Item<'_>| maker.make(slo.located, &slo.place.section);
+        let make = |slo: &Item<'_>| maker.make(slo.located, &slo.place.section);
         let made: Vec<Made> = if chunk.len() < FEW {
             chunk.iter().map(make).collect()
         } else {
