@@ -280,6 +280,7 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
                     profile.to_owned(),
                     format!("{:.3}", cost.seconds),
                     format!("{:.3}", cost.quiet),
+                    format!("{:.3}", cost.hot),
                     base,
                     format!("{:.0}", cost.samples),
                     cost.rules.to_string(),
@@ -299,12 +300,12 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
                     verdict(met).to_owned(),
                 ]);
             };
-            let quiet = sloth.quiet / lean.quiet;
+            let (quiet, hot) = (sloth.quiet / lean.quiet, sloth.hot / lean.hot);
             match series {
                 40 => {
                     goal(
                         "lean at least 20 times less time than sloth",
-                        format!("{time:.1} (quiet {quiet:.1})"),
+                        format!("{time:.1} (quiet {quiet:.1}, hot {hot:.1})"),
                         time >= 20.0,
                     );
                     goal(
@@ -322,7 +323,7 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
                     );
                     goal(
                         "lean at least 40 times less time than sloth",
-                        format!("{time:.1} (quiet {quiet:.1})"),
+                        format!("{time:.1} (quiet {quiet:.1}, hot {hot:.1})"),
                         time >= 40.0,
                     );
                 }
@@ -340,6 +341,7 @@ fn cost_table(arguments: &Arguments) -> Result<String> {
         "profile",
         "s/h",
         "s/h, lower quartile",
+        "s/h, hot queries",
         "of it base",
         "samples/h",
         "rules",
