@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::duration::PromDuration;
 use crate::finding::Severity;
-use crate::profile::lean::windows::bounds;
+use crate::profile::lean::windows::{bounds, is_counted};
 use crate::profile::lean::{
     self, BORN, Counting, DIRECT, HELD, LeanOptions, Plan, RECOVERED, TALLY, WINDOW, ratio_record,
 };
@@ -239,16 +239,13 @@ fn records(plan: &Plan<'_>, rule: &Rule) -> Vec<Record> {
             .iter()
             .chain(&plan.fast)
             .chain(&plan.slow)
-            .find(|window| ratio_record(**window) == name && is_counted(plan, **window))
+            .find(|window| {
+                ratio_record(**window) == name && (**window == plan.base || is_counted(plan, **window))
+            })
             .map(|window| record(What::Ratio(ratio(*window))))
             .into_iter()
             .collect(),
     }
-}
-
-fn is_counted(plan: &Plan<'_>, window: PromDuration) -> bool {
-    let fits = window.as_millis().is_multiple_of(plan.base.as_millis());
-    window == plan.base || window == plan.windows.period || (fits && plan.counting != Counting::Direct)
 }
 
 fn ratio(plan: &Plan<'_>, window: PromDuration) -> Ratio {
