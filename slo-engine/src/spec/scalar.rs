@@ -225,3 +225,29 @@ fn base64(text: &str) -> Option<String> {
     };
     if whole { String::from_utf8(bytes).ok() } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use daemon_kit::source::Source;
+    use daemon_kit::yaml::{self, Limits};
+
+    use super::*;
+
+    const PRINTED_BY_GO: &str = include_str!("../../testdata/scalars.tsv");
+
+    #[test]
+    fn plain_scalars_become_what_go_makes_of_them() {
+        for line in PRINTED_BY_GO.lines().filter(|line| !line.starts_with('#')) {
+            let fields: Vec<&str> = line.split('\t').collect();
+            let source = Source::new("t", format!("? {}\n: {}\n", fields[0], fields[0]));
+            let documents = yaml::parse(&source, Limits::default()).unwrap();
+            let (name, node) = documents[0].root().unwrap().pairs().next().unwrap();
+            let text = match value(node).unwrap() {
+                Value::Text(text) => text.into_owned(),
+                value => value.coerced().unwrap_or_default(),
+            };
+            assert_eq!(text, fields[1], "{line}");
+            assert_eq!(key(name).unwrap(), fields[2], "{line}");
+        }
+    }
+}
