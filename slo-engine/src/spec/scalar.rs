@@ -85,8 +85,13 @@ pub(crate) fn key(node: Node<'_>) -> Option<Cow<'_, str>> {
     match value(node)? {
         Value::Text(text) => Some(text),
         Value::Null | Value::Invalid(_) => None,
-        Value::Float(value) if value.is_nan() => Some(".nan".into()),
-        Value::Float(value) if value.is_infinite() => Some(if value > 0.0 { ".inf" } else { "-.inf" }.into()),
+        // Rounded to a float32 first, so that 3.5e38 is infinite.
+        Value::Float(value) => Some(match float32(value).as_str() {
+            "NaN" => ".nan".into(),
+            "+Inf" => ".inf".into(),
+            "-Inf" => "-.inf".into(),
+            number => number.to_owned().into(),
+        }),
         value => value.coerced().map(Cow::Owned),
     }
 }
