@@ -115,7 +115,11 @@ struct Frame {
 enum Anchor {
     /// Still being read: an alias here would contain itself.
     Open,
-    Done { at: u32, expanded: u64, height: usize },
+    Done {
+        at: u32,
+        expanded: u64,
+        height: usize,
+    },
 }
 
 impl Documents<'_> {
@@ -136,7 +140,8 @@ impl Documents<'_> {
             anchors: HashMap::new(),
         };
         while let Some(event) = self.parser.next_event() {
-            let (event, span) = event.map_err(|failure| hint::syntax_error(self.source, self.bom, &failure))?;
+            let (event, span) =
+                event.map_err(|failure| hint::syntax_error(self.source, self.bom, &failure))?;
             let place = |marker: granit_parser::Marker| {
                 u32::try_from(self.bom + marker.byte_offset().unwrap_or_default()).unwrap_or(u32::MAX)
             };
@@ -238,7 +243,8 @@ impl Build<'_> {
         if let Some(node) = self.document.nodes.get_mut(frame.at) {
             // A block collection "ends" where the next thing begins: its last child ends it better.
             let flow = self.document.source.text().as_bytes().get((span.end as usize).saturating_sub(1));
-            node.span.end = if matches!(flow, Some(b']' | b'}')) { span.end } else { last.max(node.span.start) };
+            node.span.end =
+                if matches!(flow, Some(b']' | b'}')) { span.end } else { last.max(node.span.start) };
             node.shape = match node.shape {
                 Shape::Sequence { .. } => Shape::Sequence { end: after },
                 _ => Shape::Mapping { end: after },
@@ -259,7 +265,8 @@ impl Build<'_> {
                 self.count(expanded, height, span)
             }
             Some(Anchor::Open) => {
-                let message = "this alias stands inside the node it refers to, so the node would contain itself";
+                let message =
+                    "this alias stands inside the node it refers to, so the node would contain itself";
                 Err(error(&self.document.source, span, "yaml-alias-recursive", message.to_owned()))
             }
             // The parser refuses unknown anchors before this.

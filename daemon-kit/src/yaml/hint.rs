@@ -9,7 +9,8 @@ use crate::source::{Source, Span};
 pub(super) fn syntax_error(source: &Source, bom: usize, failure: &ScanError) -> Diagnostic {
     let text = source.text();
     let at = (bom + failure.marker().byte_offset().unwrap_or_default()).min(text.len());
-    let length = text.get(at..).and_then(|rest| rest.chars().next()).filter(|c| *c != '\n').map_or(0, char::len_utf8);
+    let length =
+        text.get(at..).and_then(|rest| rest.chars().next()).filter(|c| *c != '\n').map_or(0, char::len_utf8);
     let span = Span {
         start: u32::try_from(at).unwrap_or(u32::MAX),
         end: u32::try_from(at + length).unwrap_or(u32::MAX),
@@ -31,8 +32,10 @@ fn help(text: &str, at: usize, kind: &ErrorKind) -> Option<String> {
     let indent_has_tab = |line: &str| line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
     let previous = before.get(..start)?.lines().next_back().unwrap_or_default();
     let next = text.get(start..)?.lines().nth(1).unwrap_or_default();
-    if matches!(kind, ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation)
-        || indent_has_tab(line)
+    if matches!(
+        kind,
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation
+    ) || indent_has_tab(line)
         || indent_has_tab(previous)
         || indent_has_tab(next)
     {
@@ -52,7 +55,9 @@ fn help(text: &str, at: usize, kind: &ErrorKind) -> Option<String> {
         }
     }
     match kind {
-        ErrorKind::UnknownAnchor => Some("define the anchor with &name above, in the same document".to_owned()),
+        ErrorKind::UnknownAnchor => {
+            Some("define the anchor with &name above, in the same document".to_owned())
+        }
         _ => None,
     }
 }

@@ -38,7 +38,13 @@ pub fn locate(source: &Source, span: Span, text: &str, offset: usize) -> Span {
         match (quote, c) {
             (Some('"'), '\\') => match chars.next().map(|(_, escaped)| escaped) {
                 Some(letter @ ('x' | 'u' | 'U')) => {
-                    for _ in 0..if letter == 'x' { 2 } else if letter == 'u' { 4 } else { 8 } {
+                    for _ in 0..if letter == 'x' {
+                        2
+                    } else if letter == 'u' {
+                        4
+                    } else {
+                        8
+                    } {
                         chars.next();
                     }
                     visible -= 1;
@@ -55,7 +61,8 @@ pub fn locate(source: &Source, span: Span, text: &str, offset: usize) -> Span {
         }
     }
     let mut left = spaces;
-    let next_visible = text.get(offset..).and_then(|rest| rest.chars().next()).is_some_and(|c| !c.is_whitespace());
+    let next_visible =
+        text.get(offset..).and_then(|rest| rest.chars().next()).is_some_and(|c| !c.is_whitespace());
     loop {
         match chars.peek() {
             Some(&(_, c)) if c.is_whitespace() && (next_visible || left > 0) => {

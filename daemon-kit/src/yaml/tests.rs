@@ -41,7 +41,10 @@ fn merge_keys_override_what_stands_before_them() {
     let entries = |text: &str| {
         let document = one(text);
         let root = document.root().unwrap().get("m").unwrap();
-        format!("{:?}", root.entries().unwrap().iter().map(|(k, v)| format!("{k:?}={v:?}")).collect::<Vec<_>>())
+        format!(
+            "{:?}",
+            root.entries().unwrap().iter().map(|(k, v)| format!("{k:?}={v:?}")).collect::<Vec<_>>()
+        )
     };
     assert_eq!(entries("b: &b {x: 1}\nm: {x: 0, <<: *b, x: 2}"), r#"["x=0", "x=1", "x=2"]"#);
     assert_eq!(entries("m: {<<: [{x: 1}, {x: 2}]}"), r#"["x=2", "x=1"]"#);

@@ -41,12 +41,26 @@ pub(super) struct Raw {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shape {
     /// The text is a part of the source.
-    Verbatim { start: u32, len: u32, style: Style },
+    Verbatim {
+        start: u32,
+        len: u32,
+        style: Style,
+    },
     /// The text is a part of the document's own text.
-    Owned { start: u32, len: u32, style: Style },
-    Sequence { end: u32 },
-    Mapping { end: u32 },
-    Alias { target: u32 },
+    Owned {
+        start: u32,
+        len: u32,
+        style: Style,
+    },
+    Sequence {
+        end: u32,
+    },
+    Mapping {
+        end: u32,
+    },
+    Alias {
+        target: u32,
+    },
 }
 
 /// One document of a stream.
@@ -176,7 +190,8 @@ impl<'d> Node<'d> {
     /// True for nothing, `~` and `null` in plain style without a tag.
     #[must_use]
     pub fn is_null(self) -> bool {
-        matches!(self.kind(), Kind::Scalar("" | "~" | "null" | "Null" | "NULL", Style::Plain)) && self.tag().is_none()
+        matches!(self.kind(), Kind::Scalar("" | "~" | "null" | "Null" | "NULL", Style::Plain))
+            && self.tag().is_none()
     }
 
     /// True for a mapping.
@@ -267,8 +282,9 @@ impl<'d> Node<'d> {
     #[must_use]
     pub fn get_fold(self, key: &str) -> Option<Self> {
         let fold = |name: &str| name.eq_ignore_ascii_case(key);
-        self.get(key)
-            .or_else(|| self.pairs().filter(|(name, _)| name.text().is_some_and(fold)).last().map(|(_, value)| value))
+        self.get(key).or_else(|| {
+            self.pairs().filter(|(name, _)| name.text().is_some_and(fold)).last().map(|(_, value)| value)
+        })
     }
 }
 

@@ -52,7 +52,8 @@ pub fn check(slo: &Slo, options: &CheckOptions) -> Vec<Finding> {
     name(&slo.name, Field::Name, options.profile, &mut findings);
     if slo.period.is_zero() {
         findings.push(
-            error("period-zero", Field::Period, "the period is zero".to_owned()).help("write a duration, such as 30d"),
+            error("period-zero", Field::Period, "the period is zero".to_owned())
+                .help("write a duration, such as 30d"),
         );
     }
     objective(slo, options, &mut findings);
@@ -66,7 +67,8 @@ fn name(name: &str, field: Field, profile: Profile, findings: &mut Vec<Finding>)
     let what = if field == Field::Service { "service" } else { "SLO" };
     if name.is_empty() {
         findings.push(
-            error("name-required", field, format!("the {what} has no name")).help("write one, such as `checkout-availability`"),
+            error("name-required", field, format!("the {what} has no name"))
+                .help("write one, such as `checkout-availability`"),
         );
         return;
     }
@@ -81,18 +83,21 @@ fn name(name: &str, field: Field, profile: Profile, findings: &mut Vec<Finding>)
     } else {
         return;
     };
-    findings.push(
-        error("name-characters", field, message)
-            .help("a name starts and ends with a letter or digit; between them `-`, `_` and `.` are allowed too"),
-    );
+    findings.push(error("name-characters", field, message).help(
+        "a name starts and ends with a letter or digit; between them `-`, `_` and `.` are allowed too",
+    ));
 }
 
 fn objective(slo: &Slo, options: &CheckOptions, findings: &mut Vec<Finding>) {
     let value = slo.objective;
     if value.is_nan() || value <= 0.0 || value > 100.0 {
         findings.push(
-            error("objective-range", Field::Objective, format!("the objective {value} is not above 0 and at most 100"))
-                .help("write the percentage of good events, such as 99.9"),
+            error(
+                "objective-range",
+                Field::Objective,
+                format!("the objective {value} is not above 0 and at most 100"),
+            )
+            .help("write the percentage of good events, such as 99.9"),
         );
     } else if options.lints {
         lint::objective(value, options.profile, findings);
@@ -104,8 +109,12 @@ fn sli(slo: &Slo, options: &CheckOptions, findings: &mut Vec<Finding>) {
         Sli::Events { error: errors, total } => {
             if errors == total {
                 findings.push(
-                    error("queries-equal", Field::ErrorQuery, "the error query and the total query are the same".to_owned())
-                        .help("the error query must select bad events only, or every event counts as an error"),
+                    error(
+                        "queries-equal",
+                        Field::ErrorQuery,
+                        "the error query and the total query are the same".to_owned(),
+                    )
+                    .help("the error query must select bad events only, or every event counts as an error"),
                 );
             }
             query::check(&errors.0, Field::ErrorQuery, true, options, findings);
@@ -116,7 +125,8 @@ fn sli(slo: &Slo, options: &CheckOptions, findings: &mut Vec<Finding>) {
         }
         Sli::GoodTotal { good, total } => {
             // Sloth checks the ratio that it makes of both: one window in it is enough.
-            let one_is_enough = crate::template::mentions_window(&good.0) || crate::template::mentions_window(&total.0);
+            let one_is_enough =
+                crate::template::mentions_window(&good.0) || crate::template::mentions_window(&total.0);
             query::check(&good.0, Field::GoodQuery, !one_is_enough, options, findings);
             query::check(&total.0, Field::TotalQuery, !one_is_enough, options, findings);
             if options.lints {

@@ -23,8 +23,8 @@ mod shape;
 mod tests;
 
 pub use classify::{Additive, Classification, CountClass, Unit, absence_is_zero};
-pub use render::{base_count, drop_idle_filter, stretched, wrap};
 pub use parse::{ParseError, parse, parse_tokens};
+pub use render::{base_count, drop_idle_filter, stretched, wrap};
 pub use shape::{classify, shape, value_type};
 
 /// The window that a template is rendered with before it is parsed: no query contains it by chance.

@@ -95,7 +95,8 @@ impl Template {
     /// # Errors
     /// The first action that is no spelling of `{{.window}}`.
     pub fn parse(query: &str) -> Result<Self, TemplateError> {
-        let mut template = Self { text: String::with_capacity(query.len()), windows: Vec::new(), pieces: Vec::new() };
+        let mut template =
+            Self { text: String::with_capacity(query.len()), windows: Vec::new(), pieces: Vec::new() };
         let mut rest = query;
         let mut trim_start = false;
         loop {

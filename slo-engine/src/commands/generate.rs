@@ -54,7 +54,9 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         report: Report::new(args.messages(io), io.quiet, args.rules.strict),
     };
     let outcome = run.write(&target, io)?;
-    if let (Outcome::Written { without_output }, Target::Tree(tree), true) = (&outcome, &target, args.output.prune) {
+    if let (Outcome::Written { without_output }, Target::Tree(tree), true) =
+        (&outcome, &target, args.output.prune)
+    {
         let removed = pipeline::prune(tree, root, &inputs, without_output)?;
         run.report.removed(removed);
     }

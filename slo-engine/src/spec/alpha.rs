@@ -43,7 +43,11 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, loaded: &mut Loaded) {
     }
     let usable = reader.errors == 0;
     if usable && spec.objectives.is_empty() {
-        reader.error("no-slos", root.get("spec").map_or(root.span(), head), "at least one objective is required");
+        reader.error(
+            "no-slos",
+            root.get("spec").map_or(root.span(), head),
+            "at least one objective is required",
+        );
     }
     let mut shared = own.places.clone();
     shared.push((Field::Service, spec.service.span));
@@ -70,7 +74,8 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, loaded: &mut Loaded) {
         if !usable || reader.errors != before {
             continue;
         }
-        let period = own.keys.period.or(spec.period.map(|(period, _)| period)).unwrap_or(options.default_period);
+        let period =
+            own.keys.period.or(spec.period.map(|(period, _)| period)).unwrap_or(options.default_period);
         let slo = Slo {
             id: format!("{}-{}-{index}", spec.service.value, spec.name.value),
             name: format!("{}-{index}", spec.name.value),
@@ -119,7 +124,8 @@ fn read<'d>(reader: &mut Reader<'_>, root: Node<'d>) -> Spec<'d> {
                 }
             }
             "spec" => {
-                let keys = ["time_windows", "budgeting_method", "description", "indicator", "service", "objectives"];
+                let keys =
+                    ["time_windows", "budgeting_method", "description", "indicator", "service", "objectives"];
                 for (key, value) in reader.fields(value, "spec", &keys) {
                     match key {
                         "service" => spec.service = reader.text(value, "service").unwrap_or_default(),
@@ -132,9 +138,13 @@ fn read<'d>(reader: &mut Reader<'_>, root: Node<'d>) -> Spec<'d> {
                             if let Some(method) = reader.text(value, "budgetingMethod")
                                 && method.value != "Occurrences"
                             {
-                                let message = format!("budgeting method `{}` is ignored, events are counted", method.value);
+                                let message = format!(
+                                    "budgeting method `{}` is ignored, events are counted",
+                                    method.value
+                                );
                                 reader.report(
-                                    Diagnostic::warning("budgeting-method", message).at(reader.source, method.span),
+                                    Diagnostic::warning("budgeting-method", message)
+                                        .at(reader.source, method.span),
                                 );
                             }
                         }
@@ -164,7 +174,12 @@ fn time_window(reader: &mut Reader<'_>, node: Node<'_>) -> Option<(PromDuration,
         }
     }
     if !unit.value.eq_ignore_ascii_case("day") {
-        reader.error_help("time-window", unit.span, "only time windows in days are supported", "write `unit: Day`");
+        reader.error_help(
+            "time-window",
+            unit.span,
+            "only time windows in days are supported",
+            "write `unit: Day`",
+        );
         return None;
     }
     // Go cuts the fraction off.
@@ -178,7 +193,11 @@ fn time_window(reader: &mut Reader<'_>, node: Node<'_>) -> Option<(PromDuration,
     Some((PromDuration::from_days(days), window.span()))
 }
 
-fn objective(reader: &mut Reader<'_>, node: Node<'_>, places: &mut Vec<(Field, Span)>) -> (Option<f64>, Option<Sli>) {
+fn objective(
+    reader: &mut Reader<'_>,
+    node: Node<'_>,
+    places: &mut Vec<(Field, Span)>,
+) -> (Option<f64>, Option<Sli>) {
     let mut target = None;
     let mut metrics = None;
     let before = reader.errors;

@@ -59,8 +59,10 @@ pub(crate) fn detect(root: Node<'_>, diagnostics: &mut Vec<Diagnostic>) -> Docum
                     .at(source, at)
                     .help(FORMATS)
             } else {
-                let mut note = Diagnostic::note("skipped-kind", format!("kind `{kind}` is no SLO, skipped")).at(source, at);
-                if let (true, Some(meant)) = (ours, suggest::nearest(kind, ["PrometheusServiceLevel", "SLO"])) {
+                let mut note = Diagnostic::note("skipped-kind", format!("kind `{kind}` is no SLO, skipped"))
+                    .at(source, at);
+                if let (true, Some(meant)) = (ours, suggest::nearest(kind, ["PrometheusServiceLevel", "SLO"]))
+                {
                     note = note.help(format!("did you mean `{meant}`?"));
                 }
                 note

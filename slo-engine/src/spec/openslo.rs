@@ -54,7 +54,11 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, references: &Reference
     }
     let usable = reader.errors == 0;
     if usable && spec.objectives.is_empty() {
-        reader.error("no-slos", root.get("spec").map_or(root.span(), head), "at least one objective is required");
+        reader.error(
+            "no-slos",
+            root.get("spec").map_or(root.span(), head),
+            "at least one objective is required",
+        );
     }
     let mut shared = own.places.clone();
     shared.push((Field::Service, spec.service.span));
@@ -97,7 +101,11 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, references: &Reference
             service: spec.service.value.clone(),
             description: spec.description.clone(),
             objective: objective.percent,
-            period: own.keys.period.or(spec.period.map(|(period, _)| period)).unwrap_or(options.default_period),
+            period: own
+                .keys
+                .period
+                .or(spec.period.map(|(period, _)| period))
+                .unwrap_or(options.default_period),
             labels: labels.clone(),
             sli,
             page: None,
@@ -157,7 +165,8 @@ fn metadata(reader: &mut Reader<'_>, node: Node<'_>, spec: &mut Spec<'_>) {
                             spec.labels.insert(name.to_owned(), text.to_owned());
                         }
                         None => {
-                            let message = format!("label `{name}` cannot be a Prometheus label and is left out");
+                            let message =
+                                format!("label `{name}` cannot be a Prometheus label and is left out");
                             reader.report(
                                 Diagnostic::note("openslo-label", message).at(reader.source, key.span()),
                             );
@@ -172,7 +181,13 @@ fn metadata(reader: &mut Reader<'_>, node: Node<'_>, spec: &mut Spec<'_>) {
 
 fn body<'d>(reader: &mut Reader<'_>, node: Node<'d>, references: &References, spec: &mut Spec<'d>) {
     let keys = [
-        "description", "service", "indicator", "indicator_ref", "time_window", "budgeting_method", "objectives",
+        "description",
+        "service",
+        "indicator",
+        "indicator_ref",
+        "time_window",
+        "budgeting_method",
+        "objectives",
         "alert_policies",
     ];
     let before = reader.errors;
@@ -196,14 +211,20 @@ fn body<'d>(reader: &mut Reader<'_>, node: Node<'d>, references: &References, sp
             "objectives" => spec.objectives = reader.list(value, "objectives"),
             _ if value.items().next().is_none() => {}
             _ => {
-                let message = "alert policies are not supported: the rules record the SLO, but nothing alerts";
+                let message =
+                    "alert policies are not supported: the rules record the SLO, but nothing alerts";
                 reader.report(Diagnostic::warning("openslo-alerts", message).at(reader.source, value.span()));
             }
         }
     }
     if indicators != 1 && reader.errors == before {
         let message = "an SLO needs exactly one of `indicator` and `indicatorRef`";
-        reader.error_help("sli-type", head(node), message, "indicators of objectives (composites) are not supported");
+        reader.error_help(
+            "sli-type",
+            head(node),
+            message,
+            "indicators of objectives (composites) are not supported",
+        );
     }
 }
 
@@ -236,7 +257,9 @@ fn time_window(reader: &mut Reader<'_>, node: Node<'_>) -> Option<(PromDuration,
     for (key, value) in reader.fields(window, "timeWindow[]", &["duration", "is_rolling", "calendar"]) {
         match key {
             "duration" => duration = reader.text(value, "duration"),
-            "is_rolling" => rolling = reader.boolean(value, "isRolling").map(|rolling| (rolling, value.span())),
+            "is_rolling" => {
+                rolling = reader.boolean(value, "isRolling").map(|rolling| (rolling, value.span()))
+            }
             _ => calendar = (!value.is_null()).then(|| value.span()),
         }
     }
@@ -274,8 +297,16 @@ fn objective(reader: &mut Reader<'_>, node: Node<'_>) -> Objective {
     let mut objective = Objective::default();
     let before = reader.errors;
     let keys = [
-        "display_name", "op", "value", "target", "target_percent", "time_slice_target", "time_slice_window", "indicator",
-        "indicator_ref", "composite_weight",
+        "display_name",
+        "op",
+        "value",
+        "target",
+        "target_percent",
+        "time_slice_target",
+        "time_slice_window",
+        "indicator",
+        "indicator_ref",
+        "composite_weight",
     ];
     let mut targets = 0;
     for (key, value) in reader.fields(node, "objectives[]", &keys) {
@@ -290,7 +321,8 @@ fn objective(reader: &mut Reader<'_>, node: Node<'_>) -> Objective {
             }
             "time_slice_target" | "time_slice_window" => {
                 let message = format!("`{}` has no meaning where events are counted", reader.camel(key));
-                reader.report(Diagnostic::warning("budgeting-method", message).at(reader.source, value.span()));
+                reader
+                    .report(Diagnostic::warning("budgeting-method", message).at(reader.source, value.span()));
             }
             "indicator" | "indicator_ref" | "composite_weight" if !value.is_null() => {
                 reader.error("openslo-composite", value.span(), "composite SLOs are not supported");

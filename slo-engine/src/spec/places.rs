@@ -39,7 +39,8 @@ impl Places {
     /// The field's place, if it was written.
     #[must_use]
     pub fn written(&self, field: &Field) -> Option<Span> {
-        let find = |places: &[(Field, Span)]| places.iter().find(|(name, _)| name == field).map(|(_, span)| *span);
+        let find =
+            |places: &[(Field, Span)]| places.iter().find(|(name, _)| name == field).map(|(_, span)| *span);
         find(&self.own).or_else(|| find(&self.shared))
     }
 }

@@ -45,7 +45,11 @@ const SLO_PLUGINS: [(&str, &str); 11] = [
 
 /// Query parts of the common SLI plugins: identifier, error series and total series.
 const COMMON: [(&str, &str, &str); 12] = [
-    ("coredns/availability", "coredns_dns_responses_total{rcode=~\"SERVFAIL\"}", "coredns_dns_responses_total{}"),
+    (
+        "coredns/availability",
+        "coredns_dns_responses_total{rcode=~\"SERVFAIL\"}",
+        "coredns_dns_responses_total{}",
+    ),
     (
         "haproxy/frontend/availability",
         "haproxy_frontend_http_responses_total{code=\"5xx\"}",
@@ -67,14 +71,26 @@ const COMMON: [(&str, &str, &str); 12] = [
         "nginx_ingress_controller_requests{status=~\"5..|429\"}",
         "nginx_ingress_controller_requests{}",
     ),
-    ("linkerd/v2/availability", "response_total{classification=\"failure\",direction=\"inbound\"}", "response_total{direction=\"inbound\"}"),
+    (
+        "linkerd/v2/availability",
+        "response_total{classification=\"failure\",direction=\"inbound\"}",
+        "response_total{direction=\"inbound\"}",
+    ),
     (
         "slok-go-http-metrics/availability",
         "http_request_duration_seconds_count{code=~\"5..|429\"}",
         "http_request_duration_seconds_count{}",
     ),
-    ("traefik/v1/availability", "traefik_backend_requests_total{code=~\"5..\"}", "traefik_backend_requests_total{}"),
-    ("traefik/v2/availability", "traefik_service_requests_total{code=~\"5..\"}", "traefik_service_requests_total{}"),
+    (
+        "traefik/v1/availability",
+        "traefik_backend_requests_total{code=~\"5..\"}",
+        "traefik_backend_requests_total{}",
+    ),
+    (
+        "traefik/v2/availability",
+        "traefik_service_requests_total{code=~\"5..\"}",
+        "traefik_service_requests_total{}",
+    ),
     (
         "traefik/v2/latency",
         "traefik_service_request_duration_seconds_count{} - …_bucket{le=\"<bucket>\"}",
@@ -87,7 +103,8 @@ const COMMON: [(&str, &str, &str); 12] = [
 pub(crate) fn read(reader: &mut Reader<'_>, node: Node<'_>, plugins: &mut Plugins) {
     for (key, value) in reader.fields(node, "plugins", &["overridePrevious", "chain"]) {
         if key == "overridePrevious" {
-            let set = reader.boolean(value, "overridePrevious").unwrap_or(plugins.override_previous.is_some());
+            let set =
+                reader.boolean(value, "overridePrevious").unwrap_or(plugins.override_previous.is_some());
             plugins.override_previous = set.then_some(value.span());
             continue;
         }
@@ -119,11 +136,15 @@ pub(crate) fn check(reader: &mut Reader<'_>, node: Node<'_>, group: &Plugins, sl
         );
         reader.error_help("slo-plugin", id.span, message, help);
     }
-    let Some(span) = slo.override_previous.or(group.override_previous).filter(|_| overrides) else { return false };
+    let Some(span) = slo.override_previous.or(group.override_previous).filter(|_| overrides) else {
+        return false;
+    };
     let empty = inherited.is_empty() && slo.chain.is_empty();
     if empty {
         let message = "`overridePrevious` without a `chain` drops every rule of this SLO in Sloth";
-        let warning = Diagnostic::warning("slo-plugin", message).at(reader.source, span).help("remove `overridePrevious`");
+        let warning = Diagnostic::warning("slo-plugin", message)
+            .at(reader.source, span)
+            .help("remove `overridePrevious`");
         let span = node.pairs().next().map_or(node.span(), |(key, _)| key.span());
         let shared = slo.override_previous.is_none();
         reader.report(if shared { warning.related(reader.source, span, "this SLO") } else { warning });

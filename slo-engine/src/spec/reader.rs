@@ -54,7 +54,13 @@ impl<'a> Reader<'a> {
         self.report(Diagnostic::error(code, message).at(self.source, span));
     }
 
-    pub(crate) fn error_help(&mut self, code: &'static str, span: Span, message: impl Into<String>, help: impl Into<String>) {
+    pub(crate) fn error_help(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.report(Diagnostic::error(code, message).at(self.source, span).help(help));
     }
 
@@ -77,9 +83,11 @@ impl<'a> Reader<'a> {
     ) -> Vec<(&'static str, Node<'d>)> {
         let mut fields = Vec::new();
         for (name, key, value) in self.keyed(node, what) {
-            match known.iter().find(|known| self.spells(&name, known)).or_else(|| {
-                known.iter().find(|known| self.dialect == Dialect::Sloth && folds(&name, known))
-            }) {
+            match known
+                .iter()
+                .find(|known| self.spells(&name, known))
+                .or_else(|| known.iter().find(|known| self.dialect == Dialect::Sloth && folds(&name, known)))
+            {
                 Some(known) => fields.push((*known, value)),
                 None => self.unknown_key(&name, key.span(), what, known),
             }
@@ -99,7 +107,11 @@ impl<'a> Reader<'a> {
         let entries = match node.entries() {
             Ok(entries) => entries,
             Err(merged) => {
-                self.error("merge-key", merged.span(), "a merge key (`<<`) takes a mapping or a list of mappings");
+                self.error(
+                    "merge-key",
+                    merged.span(),
+                    "a merge key (`<<`) takes a mapping or a list of mappings",
+                );
                 return Vec::new();
             }
         };
@@ -124,9 +136,12 @@ impl<'a> Reader<'a> {
             match unique.last_mut() {
                 Some(last) if last.0 == entry.0 => {
                     if written_here(last.1) && written_here(entry.1) {
-                        let warning = Diagnostic::warning("duplicate-key", format!("key `{}` is written twice, the last one wins", entry.0))
-                            .at(self.source, entry.1.span())
-                            .related(self.source, last.1.span(), "first written here");
+                        let warning = Diagnostic::warning(
+                            "duplicate-key",
+                            format!("key `{}` is written twice, the last one wins", entry.0),
+                        )
+                        .at(self.source, entry.1.span())
+                        .related(self.source, last.1.span(), "first written here");
                         self.report(warning);
                     }
                     *last = entry;
@@ -171,8 +186,9 @@ impl<'a> Reader<'a> {
         if name.starts_with("x-") {
             return;
         }
-        let mut warning = Diagnostic::warning("unknown-key", format!("unknown key `{name}` in `{what}` is ignored"))
-            .at(self.source, span);
+        let mut warning =
+            Diagnostic::warning("unknown-key", format!("unknown key `{name}` in `{what}` is ignored"))
+                .at(self.source, span);
         let names: Vec<String> = known.iter().map(|known| self.camel(known)).collect();
         if let Some(meant) = suggest::nearest(name, names.iter().map(String::as_str)) {
             warning = warning.help(format!("did you mean `{meant}`?"));
@@ -227,7 +243,10 @@ impl<'a> Reader<'a> {
             let before = self.errors;
             let text = self.text(value, &inner);
             if self.errors == before {
-                into.insert(name.into_owned(), text.unwrap_or(Text { value: String::new(), span: value.span() }));
+                into.insert(
+                    name.into_owned(),
+                    text.unwrap_or(Text { value: String::new(), span: value.span() }),
+                );
             }
         }
     }
@@ -281,7 +300,10 @@ fn ends_with_document(node: Node<'_>, text: Cow<'_, str>) -> String {
     }
     let span = node.content_span();
     let source = node.document().source().text();
-    let line = source.get(..span.end as usize).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let line = source
+        .get(..span.end as usize)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |newline| newline + 1);
     let rest = source.get(line..).unwrap_or_default();
     // The scalar may end behind its last line, or with the indentation of the next.
     let skip = usize::from(source.get(line..span.end as usize).is_some_and(|text| !text.trim().is_empty()));

@@ -64,7 +64,9 @@ pub(crate) fn value(node: Node<'_>) -> Option<Value<'_>> {
     Some(match tag {
         None if style == Style::Plain => resolve(text),
         None => Value::Text(Cow::Borrowed(text)),
-        Some("binary") => base64(text).map_or(Value::Invalid("invalid base64"), |text| Value::Text(text.into())),
+        Some("binary") => {
+            base64(text).map_or(Value::Invalid("invalid base64"), |text| Value::Text(text.into()))
+        }
         Some(tag @ ("bool" | "int" | "float" | "null" | "timestamp")) => match (tag, resolve(text)) {
             ("bool", value @ Value::Bool(_))
             | ("int", value @ (Value::Int(_) | Value::Uint(_)))
@@ -98,7 +100,9 @@ pub(crate) fn key(node: Node<'_>) -> Option<Cow<'_, str>> {
 
 fn resolve(text: &str) -> Value<'_> {
     match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return Value::Bool(true),
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Value::Bool(true);
+        }
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
             return Value::Bool(false);
         }
@@ -126,7 +130,9 @@ fn integer(text: &str) -> Option<Value<'static>> {
         Some(digits) => (text.starts_with('-'), digits),
         None => (false, text),
     };
-    let lower = |prefix: &str| digits.get(..2).filter(|start| start.eq_ignore_ascii_case(prefix)).and(digits.get(2..));
+    let lower = |prefix: &str| {
+        digits.get(..2).filter(|start| start.eq_ignore_ascii_case(prefix)).and(digits.get(2..))
+    };
     let (radix, digits) = if let Some(digits) = lower("0x") {
         (16, digits)
     } else if let Some(digits) = lower("0o") {

@@ -62,7 +62,8 @@ struct RawAlert {
     span: Option<Span>,
 }
 
-const SLO_KEYS: [&str; 8] = ["name", "description", "objective", "labels", "plugins", "sli", "alerting", own::KEY];
+const SLO_KEYS: [&str; 8] =
+    ["name", "description", "objective", "labels", "plugins", "sli", "alerting", own::KEY];
 
 /// Reads a `prometheus/v1` document.
 pub(crate) fn prometheus(root: Node<'_>, options: &LoadOptions, loaded: &mut Loaded) {
@@ -99,7 +100,8 @@ pub(crate) fn kubernetes(root: Node<'_>, options: &LoadOptions, loaded: &mut Loa
         annotations: BTreeMap::new(),
     };
     let mut spec = None;
-    for (key, value) in reader.fields(root, "object", &["api_version", "kind", "metadata", "spec", "status"]) {
+    for (key, value) in reader.fields(root, "object", &["api_version", "kind", "metadata", "spec", "status"])
+    {
         match key {
             "metadata" => metadata(&mut reader, value, &mut object),
             "spec" => spec = Some(value),
@@ -117,14 +119,28 @@ pub(crate) fn kubernetes(root: Node<'_>, options: &LoadOptions, loaded: &mut Loa
 /// `metadata` of a Kubernetes object; keys that the API server sets are known and of no interest.
 fn metadata(reader: &mut Reader<'_>, node: Node<'_>, object: &mut Object) {
     let keys = [
-        "name", "namespace", "labels", "annotations", "generate_name", "uid", "resource_version", "generation",
-        "creation_timestamp", "deletion_timestamp", "deletion_grace_period_seconds", "owner_references", "finalizers",
-        "managed_fields", "self_link",
+        "name",
+        "namespace",
+        "labels",
+        "annotations",
+        "generate_name",
+        "uid",
+        "resource_version",
+        "generation",
+        "creation_timestamp",
+        "deletion_timestamp",
+        "deletion_grace_period_seconds",
+        "owner_references",
+        "finalizers",
+        "managed_fields",
+        "self_link",
     ];
     for (key, value) in reader.fields(node, "metadata", &keys) {
         match key {
             "name" => object.name = reader.text(value, "metadata.name").unwrap_or_default().value,
-            "namespace" => object.namespace = reader.text(value, "metadata.namespace").unwrap_or_default().value,
+            "namespace" => {
+                object.namespace = reader.text(value, "metadata.namespace").unwrap_or_default().value
+            }
             "labels" | "annotations" => {
                 let mut texts = TextMap::new();
                 reader.texts(value, &format!("metadata.{key}"), &mut texts);
@@ -265,7 +281,9 @@ fn sli(reader: &mut Reader<'_>, node: Node<'_>, sli: &mut RawSli) {
 }
 
 fn alerting(reader: &mut Reader<'_>, node: Node<'_>, alerting: &mut RawAlerting) {
-    for (key, value) in reader.fields(node, "alerting", &["name", "labels", "annotations", "page_alert", "ticket_alert"]) {
+    for (key, value) in
+        reader.fields(node, "alerting", &["name", "labels", "annotations", "page_alert", "ticket_alert"])
+    {
         match key {
             "name" => alerting.name = reader.text(value, "alerting.name").unwrap_or_default(),
             "labels" => reader.texts(value, "alerting.labels", &mut alerting.labels),
@@ -359,7 +377,11 @@ fn lower(
         sli: sli?,
         page: alerts.first_mut().and_then(Option::take),
         ticket: alerts.last_mut().and_then(Option::take),
-        spec: if reader.dialect == Dialect::Kubernetes { SpecKind::KubernetesV1 } else { SpecKind::PrometheusV1 },
+        spec: if reader.dialect == Dialect::Kubernetes {
+            SpecKind::KubernetesV1
+        } else {
+            SpecKind::PrometheusV1
+        },
         own: own.keys,
     };
     let places = Places { slo: first_line(node), own: places.into(), shared: Arc::clone(shared) };

@@ -2,7 +2,9 @@
 
 /// The nearest of some known words, if any is near enough to be meant.
 pub(crate) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
-    let plain = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let plain = |text: &str| {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<Vec<_>>()
+    };
     let given = plain(word);
     // Long "words" are no typing errors, and the distance costs their product.
     if given.len() > 64 {
@@ -43,8 +45,12 @@ mod tests {
     fn finds_what_was_meant() {
         let known = ["page_alert", "ticket_alert", "error_query", "total_query", "name", "slos"];
         for (word, meant) in [
-            ("pageAlert", Some("page_alert")), ("eror_query", Some("error_query")), ("SLO", Some("slos")),
-            ("nmae", Some("name")), ("colour", None), ("", None),
+            ("pageAlert", Some("page_alert")),
+            ("eror_query", Some("error_query")),
+            ("SLO", Some("slos")),
+            ("nmae", Some("name")),
+            ("colour", None),
+            ("", None),
         ] {
             assert_eq!(nearest(word, known), meant, "{word}");
         }

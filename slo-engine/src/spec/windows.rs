@@ -27,7 +27,8 @@ pub fn load_windows(sources: &[Source]) -> (Catalogue, Vec<Diagnostic>) {
             let mut reader = Reader::new(source, Dialect::OpenSlo, &mut diagnostics);
             let Some((windows, span)) = read(&mut reader, root) else { continue };
             if let Err((name, error)) = windows.check() {
-                let message = name.map_or_else(|| error.to_string(), |name| format!("invalid {name}: {error}"));
+                let message =
+                    name.map_or_else(|| error.to_string(), |name| format!("invalid {name}: {error}"));
                 reader.error("alert-windows", span, message);
                 continue;
             }
@@ -58,8 +59,11 @@ pub fn load_windows(sources: &[Source]) -> (Catalogue, Vec<Diagnostic>) {
     (catalogue, diagnostics)
 }
 
-const NONE: AlertWindow =
-    AlertWindow { error_budget_percent: 0.0, short: PromDuration::from_secs(0), long: PromDuration::from_secs(0) };
+const NONE: AlertWindow = AlertWindow {
+    error_budget_percent: 0.0,
+    short: PromDuration::from_secs(0),
+    long: PromDuration::from_secs(0),
+};
 
 fn read(reader: &mut Reader<'_>, root: Node<'_>) -> Option<(PeriodWindows, Span)> {
     let (mut version, mut kind, mut spec) = (String::new(), String::new(), None);
@@ -80,7 +84,9 @@ fn read(reader: &mut Reader<'_>, root: Node<'_>) -> Option<(PeriodWindows, Span)
     let pair = WindowPair { quick: NONE, slow: NONE };
     let mut windows = PeriodWindows { period: PromDuration::from_secs(0), page: pair, ticket: pair };
     let mut span = root.pairs().next().map_or(root.span(), |(key, _)| key.span());
-    for (key, value) in spec.map(|spec| reader.fields(spec, "spec", &["slo_period", "page", "ticket"])).into_iter().flatten() {
+    for (key, value) in
+        spec.map(|spec| reader.fields(spec, "spec", &["slo_period", "page", "ticket"])).into_iter().flatten()
+    {
         match key {
             "slo_period" => {
                 span = value.span();
@@ -104,9 +110,12 @@ fn window(reader: &mut Reader<'_>, node: Node<'_>, what: &str) -> Option<AlertWi
     for (key, value) in reader.fields(node, what, &["error_budget_percent", "short_window", "long_window"]) {
         match key {
             "error_budget_percent" => {
-                window.error_budget_percent = reader.number(value, &format!("{what}.errorBudgetPercent")).unwrap_or(0.0);
+                window.error_budget_percent =
+                    reader.number(value, &format!("{what}.errorBudgetPercent")).unwrap_or(0.0);
             }
-            "short_window" => window.short = duration(reader, value, &format!("{what}.shortWindow")).unwrap_or(NONE.short),
+            "short_window" => {
+                window.short = duration(reader, value, &format!("{what}.shortWindow")).unwrap_or(NONE.short)
+            }
             _ => window.long = duration(reader, value, &format!("{what}.longWindow")).unwrap_or(NONE.long),
         }
     }

@@ -157,7 +157,11 @@ fn every_place_lies_in_its_source() {
         let Read::Specs(loaded) = read else { continue };
         for slo in &loaded.slos {
             let span = slo.places.get(&slo_engine_core::Field::Objective);
-            assert!(slo.source.text().get(span.range()).is_some_and(|text| !text.is_empty()), "{}", case.display());
+            assert!(
+                slo.source.text().get(span.range()).is_some_and(|text| !text.is_empty()),
+                "{}",
+                case.display()
+            );
         }
     }
 }

@@ -54,7 +54,8 @@ fn good_specs_have_only_keys_that_the_schemas_know() {
     let mut seen = std::collections::BTreeSet::new();
     let mut files: Vec<_> = fs::read_dir(&good).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.extend(fs::read_dir(good.join("openslo-v1")).unwrap().map(|entry| entry.unwrap().path()));
-    for file in files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "yaml")) {
+    for file in files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "yaml"))
+    {
         // Keys in odd spellings, and what profile sloth ignores.
         if file.ends_with("coerced.yaml") || file.ends_with("sloth-own-keys.yaml") {
             continue;

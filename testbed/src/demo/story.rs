@@ -122,7 +122,10 @@ impl Story<'_> {
         Ok(Moment {
             second: self.second(),
             // As `slo:current_burn_rate:ratio`, which some profiles evaluate less often.
-            burn: value(format!("slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio")).await?,
+            burn: value(format!(
+                "slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio"
+            ))
+            .await?,
             failing: value(format!("slo:sli_error:ratio_rate10s{{{ids}}}")).await?,
             others: value(format!("max(slo:current_burn_rate:ratio{{sloth_id!=\"{BROKEN}\"}})")).await?,
             page: fires("page").await?,

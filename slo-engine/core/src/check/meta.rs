@@ -18,7 +18,9 @@ pub(super) fn labels(slo: &Slo, options: &CheckOptions, findings: &mut Vec<Findi
                 "the label `{key}` replaces the one that the alert expressions look for, and the alerts can never fire"
             );
             let field = Field::Label(key.clone());
-            findings.push(finding(Severity::Warning, "label-identity", field, message).help("use another label name"));
+            findings.push(
+                finding(Severity::Warning, "label-identity", field, message).help("use another label name"),
+            );
         }
     }
 }

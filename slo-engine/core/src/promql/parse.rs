@@ -287,7 +287,8 @@ fn is_modifier(text: &str) -> bool {
 }
 
 fn follows_selector(before: &str) -> bool {
-    let operator = ["and", "or", "unless", "bool", "atan2"].iter().any(|word| word.eq_ignore_ascii_case(before));
+    let operator =
+        ["and", "or", "unless", "bool", "atan2"].iter().any(|word| word.eq_ignore_ascii_case(before));
     let name = before.ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':');
     matches!(before, "]" | "}" | ")") || (name && !operator)
 }

@@ -43,7 +43,10 @@ fn rewriting_keeps_the_meaning() {
         ("rate(x[5m] offset 0s)", "rate(x[5m])"),
         ("1_000 * x", "1000 * x"),
         ("x > bool.5", "x > bool 0.5"),
-        ("sum by (anchored) (smoothed{anchored=\"x\"}) or anchored", "sum by (anchored_) (smoothed_{anchored_=\"x\"}) or anchored_"),
+        (
+            "sum by (anchored) (smoothed{anchored=\"x\"}) or anchored",
+            "sum by (anchored_) (smoothed_{anchored_=\"x\"}) or anchored_",
+        ),
     ] {
         assert_eq!(parse(query), parse(same), "{query}");
         assert!(parse(query).is_ok(), "{query}");

@@ -57,7 +57,9 @@ pub(super) fn read_object(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Ind
 fn read(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Indicator> {
     let before = reader.errors;
     let mut metrics = Vec::new();
-    for (key, value) in reader.fields(node, "indicator.spec", &["description", "threshold_metric", "ratio_metric"]) {
+    for (key, value) in
+        reader.fields(node, "indicator.spec", &["description", "threshold_metric", "ratio_metric"])
+    {
         match key {
             "threshold_metric" => {
                 let query = query(reader, value, "thresholdMetric")?;
@@ -69,7 +71,11 @@ fn read(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Indicator> {
     }
     let only = if metrics.len() == 1 { metrics.pop() } else { None };
     if only.is_none() && reader.errors == before {
-        reader.error("sli-type", head(node), "an indicator needs exactly one of `ratioMetric` and `thresholdMetric`");
+        reader.error(
+            "sli-type",
+            head(node),
+            "an indicator needs exactly one of `ratioMetric` and `thresholdMetric`",
+        );
     }
     only.map(|metric| Indicator { metric, foreign: false })
 }
@@ -78,7 +84,9 @@ fn ratio(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Metric> {
     let before = reader.errors;
     let (mut counter, mut raw_type) = (None, None);
     let (mut good, mut bad, mut total, mut raw) = (None, None, None, None);
-    for (key, value) in reader.fields(node, "ratioMetric", &["counter", "good", "bad", "total", "raw_type", "raw"]) {
+    for (key, value) in
+        reader.fields(node, "ratioMetric", &["counter", "good", "bad", "total", "raw_type", "raw"])
+    {
         match key {
             "counter" => counter = reader.boolean(value, "counter"),
             "raw_type" => raw_type = reader.text(value, "rawType"),
@@ -93,7 +101,8 @@ fn ratio(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Metric> {
     }
     let counter_of = |reader: &mut Reader<'_>| {
         counter.unwrap_or_else(|| {
-            let note = "`counter` is not written: the queries are taken for gauges, whose samples are added up";
+            let note =
+                "`counter` is not written: the queries are taken for gauges, whose samples are added up";
             reader.report(
                 Diagnostic::warning("openslo-counter", note)
                     .at(reader.source, head(node))
@@ -106,7 +115,9 @@ fn ratio(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Metric> {
         (Some(good), None, Some(total), None) => {
             Some(Metric::GoodTotal { good, total, counter: counter_of(reader) })
         }
-        (None, Some(bad), Some(total), None) => Some(Metric::BadTotal { bad, total, counter: counter_of(reader) }),
+        (None, Some(bad), Some(total), None) => {
+            Some(Metric::BadTotal { bad, total, counter: counter_of(reader) })
+        }
         (None, None, None, Some(query)) => {
             let success = match raw_type.as_ref().map(|text| text.value.as_str()) {
                 Some("success") => true,
@@ -121,7 +132,8 @@ fn ratio(reader: &mut Reader<'_>, node: Node<'_>) -> Option<Metric> {
             Some(Metric::Raw { query, success })
         }
         _ => {
-            let message = "a ratio metric is `good` with `total`, or `bad` with `total`, or `raw` with `rawType`";
+            let message =
+                "a ratio metric is `good` with `total`, or `bad` with `total`, or `raw` with `rawType`";
             reader.error("sli-type", head(node), message);
             None
         }
@@ -138,9 +150,16 @@ fn query(reader: &mut Reader<'_>, node: Node<'_>, what: &str) -> Option<Query> {
             match key {
                 "metric_source_ref" => query.source = reader.text(value, "metricSourceRef"),
                 "type" => {
-                    if let Some(kind) = any_text(value).filter(|kind| !kind.eq_ignore_ascii_case("prometheus")) {
+                    if let Some(kind) =
+                        any_text(value).filter(|kind| !kind.eq_ignore_ascii_case("prometheus"))
+                    {
                         let message = format!("metric sources of type `{kind}` are not supported");
-                        reader.error_help("openslo-source", value.span(), message, "write `type: Prometheus`");
+                        reader.error_help(
+                            "openslo-source",
+                            value.span(),
+                            message,
+                            "write `type: Prometheus`",
+                        );
                     }
                 }
                 _ => {

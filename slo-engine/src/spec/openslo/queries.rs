@@ -129,7 +129,11 @@ fn increased(expr: &Expr) -> Option<String> {
                 Some(LabelModifier::Exclude(without)) => format!(" without ({})", labels(without)),
             };
             let inner = increased(expr)?;
-            Some(if modifier.is_empty() { format!("sum({inner})") } else { format!("sum{modifier} ({inner})") })
+            Some(if modifier.is_empty() {
+                format!("sum({inner})")
+            } else {
+                format!("sum{modifier} ({inner})")
+            })
         }
         Expr::Binary(BinaryExpr { op, lhs, rhs, modifier: None }) => {
             let constant = |expr: &Expr| matches!(expr, Expr::NumberLiteral(_)).then(|| expr.to_string());

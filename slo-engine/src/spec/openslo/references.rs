@@ -25,9 +25,8 @@ impl References {
     /// Whether a text may hold OpenSLO v1 documents, so that it is worth collecting from.
     #[must_use]
     pub fn may_define(text: &str) -> bool {
-        text.match_indices("openslo/v1").any(|(at, found)| {
-            !text.get(at + found.len()..).is_some_and(|rest| rest.starts_with("alpha"))
-        })
+        text.match_indices("openslo/v1")
+            .any(|(at, found)| !text.get(at + found.len()..).is_some_and(|rest| rest.starts_with("alpha")))
     }
 
     /// Remembers what a source defines. Mistakes in it are told when the source is loaded.
@@ -43,7 +42,9 @@ impl References {
             else {
                 continue;
             };
-            let Some(name) = text(root.get("metadata").and_then(|metadata| metadata.get("name"))) else { continue };
+            let Some(name) = text(root.get("metadata").and_then(|metadata| metadata.get("name"))) else {
+                continue;
+            };
             match kind {
                 "SLI" => {
                     let mut told_later = Vec::new();
@@ -78,9 +79,11 @@ impl References {
                 None
             }
             None => {
-                let mut error = Diagnostic::error("openslo-reference", format!("no SLI is named `{}`", name.value))
-                    .at(reader.source, name.span);
-                if let Some(meant) = suggest::nearest(&name.value, self.indicators.keys().map(String::as_str)) {
+                let mut error =
+                    Diagnostic::error("openslo-reference", format!("no SLI is named `{}`", name.value))
+                        .at(reader.source, name.span);
+                if let Some(meant) = suggest::nearest(&name.value, self.indicators.keys().map(String::as_str))
+                {
                     error = error.help(format!("did you mean `{meant}`?"));
                 }
                 reader.report(error);
@@ -94,11 +97,15 @@ impl References {
         match self.data_sources.get(&source.value) {
             Some(kind) if kind.eq_ignore_ascii_case("prometheus") => {}
             Some(kind) => {
-                let message = format!("the data source `{}` has the type `{kind}`, only Prometheus is supported", source.value);
+                let message = format!(
+                    "the data source `{}` has the type `{kind}`, only Prometheus is supported",
+                    source.value
+                );
                 reader.error("openslo-source", at.span, message);
             }
             None => {
-                let message = format!("no data source is named `{}`, it is taken for Prometheus", source.value);
+                let message =
+                    format!("no data source is named `{}`, it is taken for Prometheus", source.value);
                 reader.report(Diagnostic::note("openslo-reference", message).at(reader.source, at.span));
             }
         }
@@ -108,8 +115,9 @@ impl References {
         if self.services.is_empty() || self.services.contains(&service.value) || service.value.is_empty() {
             return;
         }
-        let mut warning = Diagnostic::warning("openslo-reference", format!("no Service is named `{}`", service.value))
-            .at(reader.source, service.span);
+        let mut warning =
+            Diagnostic::warning("openslo-reference", format!("no Service is named `{}`", service.value))
+                .at(reader.source, service.span);
         if let Some(meant) = suggest::nearest(&service.value, self.services.iter().map(String::as_str)) {
             warning = warning.help(format!("did you mean `{meant}`?"));
         }
