@@ -132,7 +132,7 @@ impl fmt::Display for PromDuration {
         for (unit, size) in UNITS {
             // Years and weeks only when exact.
             let exact_only = matches!(unit, "y" | "w");
-            if exact_only && ms % size != 0 {
+            if exact_only && !ms.is_multiple_of(size) {
                 continue;
             }
             let count = ms / size;
