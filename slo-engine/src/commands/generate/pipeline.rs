@@ -20,7 +20,7 @@ use crate::input::Input;
 use crate::output::{Assembler, Header, OutputError, Parts};
 
 /// SLOs whose rules are in memory together.
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
 
 /// Fewer are not worth handing to other threads.
 const FEW: usize = 4;
