@@ -82,10 +82,10 @@ fn is_keyword(text: &str) -> bool {
         || matches!(text, "without" | "WITHOUT" | "step" | "range")
 }
 
-/// What a query yields, as [`super::parse`] would find out.
+/// What a query yields, as [`super::parse()`] would find out.
 ///
 /// # Errors
-/// As [`super::parse`].
+/// As [`super::parse()`].
 pub fn value_type(query: &str, tokens: &[Token]) -> Result<ValueType, ParseError> {
     thread_local!(static KNOWN: RefCell<HashMap<String, ValueType>> = RefCell::default());
     look(query, tokens)?;
@@ -98,7 +98,7 @@ pub fn value_type(query: &str, tokens: &[Token]) -> Result<ValueType, ParseError
     Ok(found)
 }
 
-/// Classifies a query template against the base window; see [`mod@super::classify`] for how.
+/// Classifies a query template against the base window; the module documentation says how.
 ///
 /// ```
 /// use slo_engine_core::{PromDuration, promql::classify};
