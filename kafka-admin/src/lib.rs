@@ -1,0 +1,1 @@
+//! The Kafka admin calls that librdkafka lacks.

@@ -1,0 +1,3 @@
+//! See `quota-enforcer --help`.
+
+fn main() {}
