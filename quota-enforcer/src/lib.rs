@@ -1,1 +1,12 @@
 //! Finds clients that take more than their share of Kafka, throttles them safely, and lets them go.
+//!
+//! ```text
+//!  spec ──> policy ─┐
+//!  adapters::prometheus ─> usage ─┐
+//!  adapters::kafka ─> quotas ─────┼─> core::decide ─> engine: intent ─> alter ─> read back ─> done
+//!  adapters::ledger ─> ledger ────┘                      └─> adapters::ledger (facts and audit, one transaction)
+//! ```
+
+pub mod adapters;
+pub mod ports;
+pub mod spec;

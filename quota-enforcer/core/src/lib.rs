@@ -1,1 +1,27 @@
-//! Pure decisions about client quotas.
+//! Who takes more than their share of Kafka, what to do about it, and why.
+//!
+//! Everything here is a function of its arguments: policy, observation, ledger and time in, values out. Nothing reads a
+//! clock, a socket or a file.
+//!
+//! ```text
+//!  quota::Snapshot ─┐                          ┌─ verdict per rule and subject, with reasons
+//!  usage::Usage ────┼─> decide::decide ────────┼─ acts: quota writes, each with its evidence
+//!  ledger::Ledger ──┤   (policy, state, now)   └─ state for the next tick
+//!  policy::Policy ──┘
+//! ```
+//!
+//! - [`entity`], [`quota`], [`resolve`]: what Kafka knows: entities, quotas, which of eight levels binds a client.
+//! - [`hazard`]: what a write would do besides what it is meant to do: shadow, escape, relabel.
+//! - [`step`], [`allot`]: how far a bound may be cut at once, and what bound a limit means on each broker.
+//! - [`usage`]: measured rates with age and coverage; what is missing is unknown, never zero.
+//! - [`policy`]: what may be done to whom.
+//! - [`decide`]: what to do now.
+//! - [`ledger`], [`recover`], [`audit`]: what was intended and done, how it is taken up after a crash, and the proof.
+
+pub mod audit;
+pub mod entity;
+pub mod ledger;
+pub mod policy;
+pub mod quota;
+pub mod time;
+pub mod usage;

@@ -1,0 +1,1 @@
+//! The world: Prometheus, the brokers' quotas, the ledger in Kafka.
