@@ -1,0 +1,121 @@
+//! DescribeConfigs (32): what a broker is configured with.
+
+use std::collections::BTreeMap;
+
+use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
+use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
+use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::client::{Client, Target};
+use crate::error::Error;
+use crate::wire::shape::{Field, INT8, INT16, INT32, Kind, Shape, always, since};
+use crate::wire::{Call, Refusal};
+
+const BROKER: i8 = 4;
+
+const CONFIG: &[Field] = &[
+    always(Kind::String),
+    always(Kind::String),
+    always(INT8),
+    always(INT8),
+    always(INT8),
+    always(Kind::Structs(&[always(Kind::String), always(Kind::String), always(INT8)])),
+    since(3, INT8),
+    since(3, Kind::String),
+];
+
+impl Call for DescribeConfigsRequest {
+    type Response = DescribeConfigsResponse;
+    const KEY: ApiKey = ApiKey::DescribeConfigs;
+    const VERSIONS: (i16, i16) = (1, 4);
+    const SHAPE: Shape = Shape {
+        flexible: 4,
+        fields: &[
+            always(INT32),
+            always(Kind::Structs(&[
+                always(INT16),
+                always(Kind::String),
+                always(INT8),
+                always(Kind::String),
+                always(Kind::Structs(CONFIG)),
+            ])),
+        ],
+        tags: &[],
+    };
+
+    /// One resource is asked for at a time, so its error is that of the answer.
+    fn refusal(response: &DescribeConfigsResponse) -> Option<Refusal> {
+        let refused =
+            |result: &kafka_protocol::messages::describe_configs_response::DescribeConfigsResult| {
+                Refusal::new(result.error_code, result.error_message.as_ref())
+            };
+        response.results.iter().find_map(refused)
+    }
+}
+
+/// One configuration value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigEntry {
+    /// The value; `None` where it is not set, or secret.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: ConfigSource,
+    /// Whether it is secret.
+    pub sensitive: bool,
+    /// Whether it can only be changed by a restart.
+    pub read_only: bool,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConfigSource {
+    /// Set at run time for this broker.
+    DynamicBroker,
+    /// Set at run time for all brokers.
+    DynamicDefault,
+    /// From the broker's properties file.
+    Static,
+    /// Kafka's own default.
+    Default,
+    /// Another number of the protocol.
+    Other(i8),
+}
+
+impl Client {
+    /// The named configuration values of a broker, asked of that broker itself; names it does not know are left out.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn describe_broker_configs(
+        &self,
+        broker_id: i32,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, ConfigEntry>, Error> {
+        let text = |name: &str| StrBytes::from_string(name.to_owned());
+        let resource = DescribeConfigsResource::default()
+            .with_resource_type(BROKER)
+            .with_resource_name(text(&broker_id.to_string()))
+            .with_configuration_keys(Some(names.iter().map(|name| text(name)).collect()));
+        let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
+        let response = self.read(Target::Broker(broker_id), &request).await?;
+        let configs = response.results.into_iter().flat_map(|result| result.configs);
+        Ok(configs.map(|config| (config.name.to_string(), entry(config))).collect())
+    }
+}
+
+fn entry(config: DescribeConfigsResourceResult) -> ConfigEntry {
+    let source = match config.config_source {
+        2 => ConfigSource::DynamicBroker,
+        3 => ConfigSource::DynamicDefault,
+        4 => ConfigSource::Static,
+        5 => ConfigSource::Default,
+        other => ConfigSource::Other(other),
+    };
+    ConfigEntry {
+        value: config.value.map(|value| value.to_string()),
+        source,
+        sensitive: config.is_sensitive,
+        read_only: config.read_only,
+    }
+}
