@@ -5,5 +5,6 @@ pub(crate) mod api_versions;
 pub(crate) mod describe_client_quotas;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
+pub(crate) mod groups;
 pub(crate) mod metadata;
 pub(crate) mod sasl;

@@ -40,6 +40,8 @@ mod client;
 pub mod config;
 mod connection;
 pub mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod quota;
 mod retry;
 mod sasl;
@@ -51,6 +53,7 @@ pub use calls::alter_client_quotas::{AlterMode, Altered};
 pub use calls::api_versions::ApiVersions;
 pub use calls::describe_cluster::{Cluster, ClusterBroker};
 pub use calls::describe_configs::{ConfigEntry, ConfigSource};
+pub use calls::groups::{GroupMember, GroupOffset};
 pub use calls::metadata::{Metadata, Partition, Topic, Topics};
 pub use client::Client;
 pub use config::{Config, ConfigError};

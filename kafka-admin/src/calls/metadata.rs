@@ -67,6 +67,8 @@ pub struct Topic {
     pub name: String,
     /// Why nothing is known of it, such as `UNKNOWN_TOPIC_OR_PARTITION`.
     pub error: Option<ErrorCode>,
+    /// What tells it from an earlier topic of the same name. All zeros when the broker does not know (before Kafka 2.8).
+    pub id: u128,
     /// Whether it belongs to Kafka itself.
     pub internal: bool,
     /// Its partitions.
@@ -142,6 +144,7 @@ fn topic(topic: MetadataResponseTopic) -> Topic {
     Topic {
         name: topic.name.map(|name| name.0.to_string()).unwrap_or_default(),
         error: Refusal::new(topic.error_code, None).map(|refusal| refusal.code),
+        id: topic.topic_id.as_u128(),
         internal: topic.is_internal,
         partitions: topic.partitions.into_iter().map(partition).collect(),
     }
