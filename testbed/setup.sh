@@ -1,13 +1,19 @@
 #!/usr/bin/env bash
-# Gets the servers that demo and tests need: Prometheus (with promtool) and Alertmanager (with amtool).
+# Gets what build, demo and tests need. Without an argument everything, else the parts that are named:
 #
-# Debian's packages are fetched through apt and unpacked into .cache/servers, not installed: an installed package would
-# start its service on port 9090 of this machine, and again at every boot. `make clean` removes them.
+#   build    compiler and headers of the libraries that the build links
+#   servers  Prometheus (with promtool) and Alertmanager (with amtool)
+#   kafka    Java, Kafka's jars and the JMX exporter
+#
+# Debian's packages of the servers are fetched through apt and unpacked into .cache/servers, not installed: an installed
+# package would start its service on port 9090 of this machine, and again at every boot. Headers, Java and Maven have no
+# service and are installed. `make clean` removes what lies in .cache.
 # Nothing is fetched when PATH has the servers already, or when PROMETHEUS, PROMTOOL and ALERTMANAGER name them.
 set -euo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 servers=$root/.cache/servers
+kafka=$root/.cache/kafka
 export PATH=$servers/usr/bin:$PATH
 
 say() { printf '  %s\n' "$*"; }
@@ -28,6 +34,23 @@ toolchain() {
     say "a C compiler is missing (one library needs it): install it with 'apt-get install build-essential'"
     exit 1
   fi
+  # librdkafka links OpenSSL and zlib; pkg-config finds them.
+  if ! have pkg-config || ! pkg-config --exists openssl zlib; then
+    install pkg-config libssl-dev zlib1g-dev
+  fi
+}
+
+# Installs Debian packages.
+install() {
+  local how="install them by hand: apt-get install $* (or what your system calls them)"
+  if ! have apt-get; then say "missing: $*"; say "$how"; exit 1; fi
+  say "installing $*"
+  export DEBIAN_FRONTEND=noninteractive
+  as_root apt-get -qq -y install --no-install-recommends "$@" >/dev/null 2>&1 && return
+  as_root apt-get -qq update && as_root apt-get -qq -y install --no-install-recommends "$@" >/dev/null && return
+  say "cannot install: $*"
+  say "$how"
+  exit 1
 }
 
 # Which Debian packages are missing.
@@ -65,11 +88,46 @@ fetch() {
   done
 }
 
-toolchain
-packages=$(missing)
-if [ -n "$packages" ]; then
-  # shellcheck disable=SC2086  # a list of words
-  fetch $packages
-fi
-say "Prometheus    $(command -v "${PROMETHEUS:-prometheus}")"
-say "Alertmanager  $(command -v "${ALERTMANAGER:-prometheus-alertmanager}" || command -v alertmanager)"
+get_servers() {
+  local packages
+  packages=$(missing)
+  if [ -n "$packages" ]; then
+    # shellcheck disable=SC2086  # a list of words
+    fetch $packages
+  fi
+  say "Prometheus    $(command -v "${PROMETHEUS:-prometheus}")"
+  say "Alertmanager  $(command -v "${ALERTMANAGER:-prometheus-alertmanager}" || command -v alertmanager)"
+}
+
+# Kafka's jars by Maven, then what makes every start of a broker quick.
+get_kafka() {
+  have "${JAVA:-java}" || install openjdk-17-jre-headless
+  if ! cmp -s "$root/testbed/kafka/pom.xml" "$kafka/pom.xml"; then
+    have mvn || install maven
+    say "fetching Kafka's jars (57 MB)"
+    rm -rf "$kafka"
+    if ! mvn -q -B -f "$root/testbed/kafka/pom.xml" dependency:copy-dependencies -DoutputDirectory="$kafka/libs"; then
+      say "cannot fetch Kafka's jars from Maven Central: see above; a mirror goes into ~/.m2/settings.xml"
+      exit 1
+    fi
+    cp "$root/testbed/kafka/pom.xml" "$kafka/pom.xml"
+  fi
+  local jvm
+  jvm=$(stat -Lc '%n %s %Y' "$(command -v "${JAVA:-java}")")
+  if [ ! -e "$kafka/bootstrap.checkpoint" ] || [ "$(cat "$kafka/jvm" 2>/dev/null)" != "$jvm" ]; then
+    say "starting a broker once, to keep its loaded classes for later starts"
+    JAVA=${JAVA:-java} "$root/testbed/kafka/prepare.sh" "$kafka"
+    echo "$jvm" >"$kafka/jvm"
+  fi
+  say "Kafka         $(find "$kafka/libs" -name 'kafka_2*.jar' -printf '%f')"
+}
+
+[ $# -gt 0 ] || set -- build servers kafka
+for part in "$@"; do
+  case $part in
+    build) toolchain ;;
+    servers) get_servers ;;
+    kafka) get_kafka ;;
+    *) say "unknown part $part: build, servers or kafka"; exit 2 ;;
+  esac
+done

@@ -14,6 +14,8 @@ pub mod bed;
 pub mod demo;
 pub mod files;
 pub mod http;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod process;
 pub mod programs;
 pub mod prometheus;

@@ -1,35 +1,30 @@
 //! A server as a child process that never outlives us.
 
-use std::fs::File;
+mod child;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
+
+pub use child::{Orphaned, Process};
 
 use crate::http::Client;
 use crate::wait;
 
 /// How long a server may take to become ready. Generous: a busy machine is no failure.
 const READY_LIMIT: Duration = Duration::from_secs(60);
-/// How long a server may take to stop after SIGTERM before it gets SIGKILL.
-const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How many free ports are tried when another process is faster to take one.
 const PORT_ATTEMPTS: usize = 5;
 
-/// A running server.
-///
-/// Dropping it sends SIGTERM, waits, and sends SIGKILL if that is not enough; only to this process id. Should we die
-/// without dropping it (SIGKILL), the kernel sends SIGTERM where `setpriv` is installed, as it is on Debian.
+/// A running HTTP server; dropping it stops it, see [`Process`].
 #[derive(Debug)]
 pub struct Server {
     name: &'static str,
-    child: Option<Child>,
+    process: Process,
     address: SocketAddr,
-    log: PathBuf,
 }
 
 impl Server {
@@ -52,7 +47,9 @@ impl Server {
                 Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
                 None => free_address()?,
             };
-            let mut server = Self::spawn(name, program, folder, address, &arguments(address))?;
+            let log = folder.join(format!("{name}.log"));
+            let process = Process::spawn(name, program, &arguments(address), log, Orphaned::Stop)?;
+            let mut server = Self { name, process, address };
             match server.ready(ready_path).await {
                 Ok(()) => return Ok(server),
                 Err(_) if port.is_none() && attempt < PORT_ATTEMPTS && server.lost_its_port() => attempt += 1,
@@ -61,34 +58,14 @@ impl Server {
         }
     }
 
-    fn spawn(
-        name: &'static str,
-        program: &Path,
-        folder: &Path,
-        address: SocketAddr,
-        arguments: &[String],
-    ) -> Result<Self> {
-        let log = folder.join(format!("{name}.log"));
-        let file = File::options().create(true).append(true).open(&log).context("create the server's log")?;
-        let mut command = dying_with_us(program);
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(file.try_clone()?)
-            .stderr(file)
-            .current_dir(folder);
-        let child = command.spawn().with_context(|| format!("start {}", program.display()))?;
-        Ok(Self { name, child: Some(child), address, log })
-    }
-
     async fn ready(&mut self, path: &str) -> Result<()> {
         let client = Client::new(self.address)?;
         let what = format!("{} to become ready at http://{}{path}", self.name, self.address);
         let waited = wait::until(&what, READY_LIMIT, || {
-            let exited = self.child.as_mut().map(Child::try_wait);
+            let exited = self.process.exited();
             let client = &client;
             async move {
-                if let Some(Ok(Some(status))) = exited {
+                if let Some(status) = exited {
                     bail!("it exited: {status}");
                 }
                 Ok(client.is_ok(path).await.then_some(()))
@@ -111,21 +88,19 @@ impl Server {
     /// Its process id; `None` once it was stopped.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.child.as_ref().map(Child::id)
+        self.process.pid()
     }
 
     /// Everything it has printed so far.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        self.process.log()
     }
 
     /// The last lines of its log.
     #[must_use]
     pub fn log_tail(&self, lines: usize) -> String {
-        let log = self.log();
-        let all: Vec<&str> = log.lines().collect();
-        all.get(all.len().saturating_sub(lines)..).unwrap_or_default().join("\n")
+        self.process.log_tail(lines)
     }
 
     /// Sends a signal other than the ones that end it, such as SIGHUP or SIGSTOP.
@@ -133,35 +108,12 @@ impl Server {
     /// # Errors
     /// When it does not run any more.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = self.child.as_ref().and_then(pid_of).context("the server was stopped before")?;
-        kill_process(pid, signal).with_context(|| format!("signal {}", self.name))
+        self.process.signal(signal)
     }
 
-    /// Stops it: SIGTERM, and SIGKILL if it has not ended after ten seconds. Does nothing the second time.
+    /// Stops it now instead of when it is dropped. Does nothing the second time.
     pub fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        if let Some(pid) = pid_of(&child) {
-            // It may have ended already: then there is nobody to signal, which is fine.
-            kill_process(pid, Signal::TERM).ok();
-        }
-        let step = Duration::from_millis(10);
-        let mut waited = Duration::ZERO;
-        while waited < STOP_LIMIT {
-            if !matches!(child.try_wait(), Ok(None)) {
-                return;
-            }
-            // Drop cannot await; the servers end within a few steps.
-            std::thread::sleep(step);
-            waited += step;
-        }
-        drop(child.kill());
-        drop(child.wait());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.stop();
+        self.process.stop();
     }
 }
 
@@ -172,23 +124,6 @@ impl Drop for Server {
 pub fn free_address() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
     Ok(listener.local_addr()?)
-}
-
-fn pid_of(child: &Child) -> Option<Pid> {
-    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
-}
-
-/// The command, wrapped so that the kernel ends it with us.
-fn dying_with_us(program: &Path) -> Command {
-    let setpriv = Path::new("/usr/bin/setpriv");
-    if std::fs::metadata(setpriv).is_err() {
-        return Command::new(program);
-    }
-    let mut command = Command::new(setpriv);
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
-    // Its own process group: Ctrl-C reaches us alone, and we stop the servers in order.
-    command.process_group(0);
-    command
 }
 
 #[cfg(test)]
@@ -203,20 +138,5 @@ mod tests {
             Server::start("broken", Path::new("/bin/sh"), folder.path(), None, "/ready", arguments).await;
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.contains("no such flag") && error.contains("exit status: 3"), "{error}");
-    }
-
-    #[test]
-    fn stopping_twice_is_stopping_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let address = free_address().unwrap();
-        let arguments = ["-c".to_owned(), "sleep 600".to_owned()];
-        let mut server =
-            Server::spawn("sleeper", Path::new("/bin/sh"), folder.path(), address, &arguments).unwrap();
-        let pid = Pid::from_raw(i32::try_from(server.pid().unwrap()).unwrap()).unwrap();
-        assert!(rustix::process::test_kill_process(pid).is_ok());
-        server.stop();
-        server.stop();
-        assert!(rustix::process::test_kill_process(pid).is_err());
-        assert_eq!(server.pid(), None);
     }
 }

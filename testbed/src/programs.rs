@@ -39,6 +39,14 @@ pub fn amtool() -> Result<PathBuf> {
     find("AMTOOL", &["amtool"])
 }
 
+/// Java's launcher: `$JAVA`, else `java` on `PATH`.
+///
+/// # Errors
+/// When there is none.
+pub fn java() -> Result<PathBuf> {
+    find("JAVA", &["java"])
+}
+
 /// The first line that `program --version` prints.
 ///
 /// # Errors

@@ -1,5 +1,8 @@
 //! The bed with real servers.
 
+#[cfg(feature = "kafka")]
+mod kafka;
+
 use std::time::Duration;
 
 use testbed::programs;
