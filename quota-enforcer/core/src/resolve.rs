@@ -1,0 +1,217 @@
+//! Which quota binds a client, and under which labels its usage appears.
+//!
+//! Both follow the default callback of Kafka's `ClientQuotaManager` (4.0 and later): of eight levels the most specific
+//! one with a value binds ([`Entity::rank`]), and the labels of a sensor follow the levels that are in use.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::entity::{Client, Entity, Kind, Part};
+use crate::quota::{Key, Snapshot};
+
+/// What binds a client, for one key.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effective<'a> {
+    /// The quota that binds it; `None`: nothing limits it.
+    pub binding: Option<(&'a Entity, f64)>,
+    /// Quotas that would bind it, were the ones before them not there; the next one first.
+    pub shadowed: Vec<(&'a Entity, f64)>,
+    /// Quotas that may bind some of its connections instead of `binding`, which the unknown part of the client hides.
+    pub unsure: Vec<(&'a Entity, f64)>,
+}
+
+impl Effective<'_> {
+    /// The value that binds.
+    #[must_use]
+    pub fn value(&self) -> Option<f64> {
+        self.binding.map(|(_, value)| value)
+    }
+}
+
+/// The shapes of entities that have a quota for a key. They decide the labels of that key's series.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Levels {
+    /// Some user has one, or their default.
+    pub user: bool,
+    /// Some client id has one, or their default.
+    pub client_id: bool,
+    /// Some pair has one, or a default of pairs.
+    pub pair: bool,
+}
+
+impl Levels {
+    /// How many are in use. With none there are no series at all.
+    #[must_use]
+    pub fn count(self) -> usize {
+        [self.user, self.client_id, self.pair].into_iter().filter(|used| *used).count()
+    }
+}
+
+/// One part of a key of the index; borrowed, so that asking allocates nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Side<'a> {
+    Absent,
+    Default,
+    Name(&'a str),
+}
+
+impl<'a> From<Option<&'a Part>> for Side<'a> {
+    fn from(part: Option<&'a Part>) -> Self {
+        match part {
+            None => Self::Absent,
+            Some(Part::Default) => Self::Default,
+            Some(Part::Name(name)) => Self::Name(name),
+        }
+    }
+}
+
+type Found<'a> = (&'a Entity, f64);
+
+/// The quotas of one key, built once a tick: each question costs at most eight look-ups.
+#[derive(Debug)]
+pub struct Index<'a> {
+    key: Key,
+    quotas: HashMap<(Side<'a>, Side<'a>), Found<'a>>,
+    named_pairs_by_user: BTreeMap<&'a str, Vec<Found<'a>>>,
+    named_pairs_by_client_id: BTreeMap<&'a str, Vec<Found<'a>>>,
+    users: usize,
+    client_ids: usize,
+    pairs: usize,
+}
+
+impl<'a> Index<'a> {
+    /// Of the quotas of one key.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot, key: Key) -> Self {
+        let mut index = Self {
+            key,
+            quotas: HashMap::new(),
+            named_pairs_by_user: BTreeMap::new(),
+            named_pairs_by_client_id: BTreeMap::new(),
+            users: 0,
+            client_ids: 0,
+            pairs: 0,
+        };
+        for found in snapshot.of_key(key) {
+            let entity = found.0;
+            index.quotas.insert((entity.user_part().into(), entity.client_id_part().into()), found);
+            *index.count_mut(entity.kind()) += 1;
+            if let Entity::Pair(Part::Name(user), Part::Name(client_id)) = entity {
+                index.named_pairs_by_user.entry(user).or_default().push(found);
+                index.named_pairs_by_client_id.entry(client_id).or_default().push(found);
+            }
+        }
+        index
+    }
+
+    fn count_mut(&mut self, kind: Kind) -> &mut usize {
+        match kind {
+            Kind::User => &mut self.users,
+            Kind::ClientId => &mut self.client_ids,
+            Kind::Pair => &mut self.pairs,
+        }
+    }
+
+    /// What the quotas limit.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The value that an entity itself has.
+    #[must_use]
+    pub fn get(&self, entity: &Entity) -> Option<f64> {
+        self.quotas.get(&(entity.user_part().into(), entity.client_id_part().into())).map(|found| found.1)
+    }
+
+    /// All quotas, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Entity, f64)> {
+        self.quotas.values().copied()
+    }
+
+    /// What binds a client.
+    ///
+    /// A client with an unknown part is taken for what the tags of its sensor say: Kafka drops a tag where no quota with
+    /// that part binds, so a named user's quota is no candidate for a client of which only the client id is known, and the
+    /// reverse. Series can linger under old tags, though, and an exporter can lose a label. So named pairs that name the
+    /// known part are [`Effective::unsure`] where they outrank what binds.
+    #[must_use]
+    pub fn effective(&self, client: &Client) -> Effective<'a> {
+        use Side::{Absent, Default};
+        let user = client.user.as_deref().map(Side::Name);
+        let client_id = client.client_id.as_deref().map(Side::Name);
+        // In the order of ranks.
+        let places = [
+            (user, client_id),
+            (user, Some(Default)),
+            (user, Some(Absent)),
+            (Some(Default), client_id),
+            (Some(Default), Some(Default)),
+            (Some(Default), Some(Absent)),
+            (Some(Absent), client_id),
+            (Some(Absent), Some(Default)),
+        ];
+        let mut found = places.into_iter().filter_map(|(user, client_id)| {
+            let place = (user?, client_id?);
+            self.quotas.get(&place).copied()
+        });
+        let binding = found.next();
+        let shadowed = found.collect();
+        let outranks = |found: &&Found<'a>| binding.is_none_or(|(entity, _)| found.0.rank() < entity.rank());
+        let unsure = match (&client.user, &client.client_id) {
+            (Some(_), Some(_)) => Vec::new(),
+            (None, None) => self.quotas.values().filter(outranks).copied().collect(),
+            (Some(user), None) => {
+                self.named_pairs_by_user.get(user.as_str()).into_iter().flatten().filter(outranks).copied().collect()
+            }
+            (None, Some(client_id)) => {
+                let pairs = self.named_pairs_by_client_id.get(client_id.as_str());
+                pairs.into_iter().flatten().filter(outranks).copied().collect()
+            }
+        };
+        Effective { binding, shadowed, unsure }
+    }
+
+    /// The levels in use.
+    ///
+    /// Brokers before KAFKA-19282 keep a level in use until they restart, even after its last quota is gone: there the
+    /// labels may follow more levels than this tells.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        Levels { user: self.users > 0, client_id: self.client_ids > 0, pair: self.pairs > 0 }
+    }
+
+    /// The levels in use after one quota was set or (`None`) removed.
+    #[must_use]
+    pub fn levels_after(&self, entity: &Entity, to: Option<f64>) -> Levels {
+        let mut levels = self.levels();
+        let stands = self.get(entity).is_some();
+        let (used, count) = match entity.kind() {
+            Kind::User => (&mut levels.user, self.users),
+            Kind::ClientId => (&mut levels.client_id, self.client_ids),
+            Kind::Pair => (&mut levels.pair, self.pairs),
+        };
+        *used = to.is_some() || count > usize::from(stands);
+        levels
+    }
+
+    /// The tags of a client's sensor. With one level in use they are those of the level, for every client; with several,
+    /// those of the level that binds the client, or else the client id alone. The tags of a client that is not wholly
+    /// known are what is known of it. With no level in use there is no sensor; the tags are those that Kafka would form.
+    #[must_use]
+    pub fn tags(&self, client: &Client) -> Client {
+        if client.user.is_none() || client.client_id.is_none() {
+            return client.clone();
+        }
+        let levels = self.levels();
+        let kind = match (levels.user, levels.client_id, levels.pair) {
+            (true, false, false) => Kind::User,
+            (false, _, false) => Kind::ClientId,
+            (false, false, true) => Kind::Pair,
+            _ => self.effective(client).binding.map_or(Kind::ClientId, |(entity, _)| entity.kind()),
+        };
+        Client {
+            user: client.user.clone().filter(|_| kind != Kind::ClientId),
+            client_id: client.client_id.clone().filter(|_| kind != Kind::User),
+        }
+    }
+}
