@@ -8,5 +8,8 @@
 //! ```
 
 pub mod adapters;
+pub mod engine;
+pub mod metrics;
 pub mod ports;
 pub mod spec;
+pub mod status;

@@ -9,7 +9,8 @@ use quota_enforcer_core::entity::Entity;
 use quota_enforcer_core::ledger::{Change, Ledger};
 use quota_enforcer_core::policy::Policy;
 use quota_enforcer_core::quota::{Key, Slot, Snapshot};
-use quota_enforcer_core::usage::{Answer, BrokerId, Usage};
+pub use quota_enforcer_core::usage::BrokerId;
+use quota_enforcer_core::usage::{Answer, Usage};
 
 /// The quotas of a cluster.
 #[async_trait]

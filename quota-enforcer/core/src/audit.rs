@@ -47,6 +47,30 @@ pub enum Event {
     Capped,
 }
 
+impl Event {
+    /// As in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Intent => "intent",
+            Self::Done => "done",
+            Self::Aborted => "aborted",
+            Self::Verified => "verified",
+            Self::Ineffective => "ineffective",
+            Self::Phase => "phase",
+            Self::Released => "released",
+            Self::HumanTookOver => "human-took-over",
+            Self::Recovered => "recovered",
+            Self::Exempted => "exempted",
+            Self::ExemptionEnded => "exemption-ended",
+            Self::Paused => "paused",
+            Self::Resumed => "resumed",
+            Self::Capped => "capped",
+        }
+    }
+}
+
 /// What is recorded of one event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {

@@ -34,6 +34,9 @@ pub struct Hold {
     pub phase: Phase,
     /// The bound on each broker that it is meant to reach, in the key's unit.
     pub target: f64,
+    /// What the client may use over all brokers together, where the rule's limit says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<f64>,
     /// The client's highest rate on one broker when it was caught.
     pub caught_at_rate: f64,
     /// When the first intent was written.

@@ -1,0 +1,88 @@
+//! Sentinels: where clients have no series until a quota exists, a default that is too high to bind anyone.
+
+use serde_json::json;
+
+use super::{Act, Outcome, Scene, State, Verdict};
+use crate::audit::Event;
+use crate::entity::Entity;
+use crate::hazard;
+use crate::ledger::{Hold, Intent, Phase, Purpose};
+use crate::policy::{Mode, Rule};
+use crate::quota::Slot;
+use crate::time::Timestamp;
+
+/// The default at the rule's level.
+pub(super) fn slot(rule: &Rule) -> Slot {
+    Slot { entity: Entity::default_of(rule.entity), key: rule.key }
+}
+
+/// Sets those that rules want and nothing forbids.
+pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
+    for rule in &scene.policy.rules {
+        let Some(value) = rule.sentinel.filter(|_| rule.mode > Mode::Observe) else { continue };
+        let slot = slot(rule);
+        // Whatever stands there makes the clients measurable.
+        let planned = outcome.acts.iter().any(|act| act.hold.slot == slot);
+        if planned || scene.snapshot.get(&slot).is_some() || scene.ledger.holds.contains_key(&slot) {
+            continue;
+        }
+        let hazards = scene.quotas.get(&rule.key).map_or_else(Vec::new, |quotas| {
+            hazard::check_sentinel(quotas, &slot.entity, value, scene.policy)
+        });
+        let blocked = if scene.ledger.pause.is_some() {
+            Some(super::Block::Paused)
+        } else if let Some(why) = scene.observation.blockers.first() {
+            Some(super::Block::Enforcement { why: why.clone() })
+        } else if hazards.is_empty() {
+            None
+        } else {
+            Some(super::Block::Hazards { hazards: super::words(&hazards) })
+        };
+        if let Some(by) = blocked {
+            outcome.verdicts.push(Verdict {
+                rule: rule.name.clone(),
+                entity: None,
+                key: rule.key,
+                why: format!("no sentinel at {slot}: {by}"),
+                state: State::Blocked { by },
+                value: None,
+                rates: None,
+            });
+            continue;
+        }
+        outcome.acts.push(Act {
+            hold: hold(scene, rule, slot, value),
+            forget: false,
+            event: Event::Intent,
+            why: "clients of this kind have no series before a quota stands here; this one binds nobody"
+                .to_owned(),
+            evidence: json!({ "sentinel": value }),
+        });
+    }
+}
+
+fn hold(scene: &Scene<'_>, rule: &Rule, slot: Slot, value: f64) -> Hold {
+    let forever = Timestamp(i64::MAX);
+    Hold {
+        slot,
+        purpose: Purpose::Sentinel,
+        rule: rule.name.clone(),
+        owner: rule.owner.clone(),
+        prior: None,
+        ours: None,
+        intent: Some(Intent { from: None, to: Some(rule.key.rounded(value)), at: scene.now }),
+        phase: Phase::Holding,
+        target: rule.key.rounded(value),
+        limit: None,
+        caught_at_rate: 0.0,
+        since: scene.now,
+        earliest: scene.now,
+        until: forever,
+        expires: forever,
+        offence: 0,
+        written: None,
+        verified: None,
+        ineffective: None,
+        policy: scene.policy.version.clone(),
+    }
+}

@@ -1,0 +1,380 @@
+//! Holds: are they still ours, do they bite, is the next step due, has the client calmed down.
+
+use serde_json::json;
+
+use super::measure::{Measured, measure};
+use super::{Act, Memory, Outcome, Scene, State, Verdict};
+use crate::allot;
+use crate::audit::Event;
+use crate::hazard;
+use crate::ledger::{Hold, Intent, Phase, Purpose};
+use crate::policy::{Mode, Rule};
+use crate::quota::same;
+use crate::resolve;
+use crate::step;
+use crate::usage::{Unknown, human};
+
+/// A rate above this share of the bound is pressed against it: what the client would like cannot be seen.
+const PRESSED: f64 = 0.8;
+/// A bound bites when rates stay below this multiple of it.
+const BITES: f64 = 1.1;
+/// Each probe multiplies the bound by this.
+const PROBE: f64 = 2.0;
+
+/// Looks at every hold.
+pub(super) fn holds(scene: &Scene<'_>, memory: &Memory, outcome: &mut Outcome) {
+    for hold in scene.ledger.holds.values() {
+        // A write under way is read back first; until then nobody knows what stands.
+        if hold.intent.is_some() {
+            outcome.verdicts.push(held(hold, None, "a write is being read back".to_owned()));
+            continue;
+        }
+        match hold.purpose {
+            Purpose::Sentinel => sentinel(scene, hold, outcome),
+            Purpose::Throttle => throttle(scene, memory, hold, outcome),
+        }
+    }
+}
+
+/// Ours still stands, or a human took over.
+fn taken_over(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) -> bool {
+    let live = scene.snapshot.get(&hold.slot);
+    if hold.phase == Phase::Lost {
+        let why = if scene.now >= hold.expires {
+            outcome.acts.push(forget(hold, "the hold that a human took over expired".to_owned()));
+            "it expired after a human took over"
+        } else {
+            "a human changed the quota: hands off"
+        };
+        outcome.verdicts.push(held(hold, None, why.to_owned()));
+        return true;
+    }
+    if same(live, hold.ours) {
+        return false;
+    }
+    let word = |value: Option<f64>| value.map_or("none".to_owned(), |value| human(hold.slot.key, value));
+    let why = format!("the quota is {} where ours was {}: a human changed it", word(live), word(hold.ours));
+    let lost = Hold { phase: Phase::Lost, ..hold.clone() };
+    let evidence = json!({ "live": live, "ours": hold.ours });
+    outcome.acts.push(Act {
+        hold: lost.clone(),
+        forget: false,
+        event: Event::HumanTookOver,
+        why: why.clone(),
+        evidence,
+    });
+    outcome.verdicts.push(held(&lost, None, why));
+    true
+}
+
+fn sentinel(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) {
+    if taken_over(scene, hold, outcome) {
+        return;
+    }
+    let wanted = scene.policy.rules.iter().any(|rule| {
+        rule.mode > Mode::Observe && rule.sentinel.is_some() && super::sentinel::slot(rule) == hold.slot
+    });
+    if !wanted {
+        outcome.acts.push(release(scene, hold, None, "no rule needs it any more".to_owned()));
+        return;
+    }
+    let mut others = scene.snapshot.clone();
+    others.set(hold.slot.clone(), None);
+    let quotas = resolve::Index::new(&others, hold.slot.key);
+    let hazards = hazard::check_sentinel(&quotas, &hold.slot.entity, hold.target, scene.policy);
+    if !hazards.is_empty() {
+        outcome.acts.push(release(scene, hold, None, super::words(&hazards).join("; ")));
+    }
+}
+
+fn throttle(scene: &Scene<'_>, memory: &Memory, hold: &Hold, outcome: &mut Outcome) {
+    if taken_over(scene, hold, outcome) {
+        return;
+    }
+    if hold.phase == Phase::Releasing {
+        outcome.acts.push(release(scene, hold, None, "the release goes on".to_owned()));
+        return;
+    }
+    let rule = match may_hold(scene, hold) {
+        Ok(rule) => rule,
+        Err(why) => {
+            outcome.acts.push(release(scene, hold, None, why));
+            return;
+        }
+    };
+    let written = hold.written.unwrap_or(hold.since);
+    let not_before = memory.settled(hold.slot.key).max(written + scene.settle());
+    let totals = scene
+        .index(rule.key)
+        .and_then(|index| index.totals(&scene.needs(memory.settled(rule.key)), scene.now));
+    match measure(scene, rule, &hold.slot.entity, not_before, &totals) {
+        // Kept as it is until it expires.
+        Err(reason) => {
+            let why = format!("{reason}; the quota stays as it is until {}", hold.expires);
+            let mut verdict = held(hold, None, why);
+            if !matches!(reason, Unknown::Settling { .. }) {
+                verdict.state = State::Unknown { reason };
+            }
+            outcome.verdicts.push(verdict);
+        }
+        Ok(measured) => known(scene, rule, hold, measured, outcome),
+    }
+}
+
+/// The rule that still wants this hold.
+fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
+    if scene.now >= hold.expires {
+        return Err("it expired".to_owned());
+    }
+    let rule = scene.rule(&hold.rule).ok_or("its rule is gone from the policy")?;
+    if rule.mode < Mode::Enforce {
+        return Err("its rule enforces no more".to_owned());
+    }
+    if rule.key != hold.slot.key || rule.entity != hold.slot.entity.kind() {
+        return Err("its rule limits something else now".to_owned());
+    }
+    if let Some(pattern) = scene.policy.protected.find(&hold.slot.entity) {
+        return Err(format!("it is protected now, by {pattern}"));
+    }
+    if let Some(exemption) = scene.ledger.exemption(&hold.slot.entity, scene.now) {
+        return Err(format!("exempted by {}: {}", exemption.by, exemption.reason));
+    }
+    Ok(rule)
+}
+
+fn known(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: Measured, outcome: &mut Outcome) {
+    let now = scene.now;
+    let bound = hold.ours.unwrap_or(hold.target);
+    let worst = measured.rates.worst();
+    let bites = worst <= bound * BITES;
+    let mut verdict = held(hold, Some(&measured), String::new());
+
+    if !bites {
+        verdict.state = State::Ineffective;
+        verdict.why = format!(
+            "{} on one broker under a bound of {}: the bound does not bite",
+            human(rule.key, worst),
+            human(rule.key, bound)
+        );
+        if hold.ineffective.is_none() {
+            let next = Hold { ineffective: Some(now), verified: None, ..hold.clone() };
+            outcome.acts.push(record(next, Event::Ineffective, verdict.why.clone(), &measured, rule));
+        }
+        outcome.verdicts.push(verdict);
+        return;
+    }
+    if hold.verified.is_none() {
+        let why = format!(
+            "{} on the busiest broker under a bound of {}",
+            human(rule.key, worst),
+            human(rule.key, bound)
+        );
+        let next = Hold { verified: Some(now), ineffective: None, ..hold.clone() };
+        outcome.acts.push(record(next, Event::Verified, why.clone(), &measured, rule));
+        verdict.why = why;
+        outcome.verdicts.push(verdict);
+        return;
+    }
+
+    let pressed = worst >= bound * PRESSED;
+    let calm = !pressed && measured.value <= rule.release;
+    let act = if calm && now >= hold.earliest {
+        let why = format!("calm: {} is below the release threshold", value(rule, measured.value));
+        Some(release(scene, hold, Some((&measured, rule)), why))
+    } else {
+        match hold.phase {
+            Phase::Cutting => cut(scene, rule, hold, &measured),
+            Phase::Holding => holding(scene, rule, hold, &measured, pressed),
+            Phase::Probing => probe(scene, rule, hold, &measured, pressed),
+            Phase::Releasing | Phase::Lost => None,
+        }
+    };
+    verdict.why = act.as_ref().map_or_else(|| waiting(hold, rule, &measured), |act| act.why.clone());
+    outcome.acts.extend(act);
+    outcome.verdicts.push(verdict);
+}
+
+fn waiting(hold: &Hold, rule: &Rule, measured: &Measured) -> String {
+    let bound = human(rule.key, hold.ours.unwrap_or(hold.target));
+    format!(
+        "{} at a bound of {bound}, {} until {}",
+        value(rule, measured.value),
+        hold.phase.name(),
+        hold.until
+    )
+}
+
+/// One step towards the target, no further than the mute bound allows.
+fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Option<Act> {
+    let bound = hold.ours.unwrap_or(hold.target);
+    if bound <= hold.target * (1.0 + 1e-9) {
+        let next = Hold { phase: Phase::Holding, ..hold.clone() };
+        let why = format!("the bound is where it is meant to be: {}", human(rule.key, bound));
+        return Some(record(next, Event::Phase, why, measured, rule));
+    }
+    let peak = measured.rates.peak().max(measured.rates.worst());
+    let step = step::next(peak, hold.ours, hold.target, scene.floor(rule), &scene.safety(rule), rule.key);
+    let Some(step) = step.filter(|step| step.to < bound) else {
+        // The floor rose, or the rest of the way is not safe: this is where it is held.
+        let next = Hold { phase: Phase::Holding, target: bound, ..hold.clone() };
+        let why = format!("no lower bound is safe: held at {}", human(rule.key, bound));
+        return Some(record(next, Event::Phase, why, measured, rule));
+    };
+    let why = format!(
+        "next step from {} to {} of {}; no connection pauses for more than {:.1} s",
+        human(rule.key, bound),
+        human(rule.key, step.to),
+        human(rule.key, hold.target),
+        step.mute.as_secs_f64()
+    );
+    Some(write(scene, hold.clone(), Some(step.to), why, measured, rule))
+}
+
+fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
+    // More brokers carry its traffic now, or the load moved: together they give more than the limit.
+    let lower = hold.limit.filter(|limit| measured.rates.total() > limit * BITES).and_then(|limit| {
+        let rates = measured.rates.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect();
+        allot::per_broker(limit, &rates)
+    });
+    let bound = hold.ours.unwrap_or(hold.target);
+    if let Some(target) = lower.map(|target| target.max(scene.floor(rule)))
+        && target < bound * 0.9
+    {
+        let next = Hold { phase: Phase::Cutting, target, ..hold.clone() };
+        let why = format!(
+            "{} over all brokers is above the limit: the bound is to become {}",
+            human(rule.key, measured.rates.total()),
+            human(rule.key, target)
+        );
+        return Some(record(next, Event::Phase, why, measured, rule));
+    }
+    // What is not pressed and not calm is between the thresholds: it stays held until its time is over.
+    if scene.now < hold.until {
+        return None;
+    }
+    if pressed {
+        return Some(raise(scene, rule, hold, measured));
+    }
+    Some(release(
+        scene,
+        hold,
+        Some((measured, rule)),
+        "its time is over and it does not press against the bound".to_owned(),
+    ))
+}
+
+fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
+    if measured.value > rule.enter {
+        let offence = hold.offence.saturating_add(1);
+        let target = hold.limit.and_then(|limit| {
+            let rates = measured.rates.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect();
+            allot::per_broker(limit, &rates)
+        });
+        let next = Hold {
+            phase: Phase::Cutting,
+            target: target.unwrap_or(hold.target).max(scene.floor(rule)),
+            offence,
+            until: scene.now + rule.hold.duration_of(offence),
+            ..hold.clone()
+        };
+        let why = format!("{} while probing: it has not calmed down", value(rule, measured.value));
+        return Some(record(next, Event::Phase, why, measured, rule));
+    }
+    if pressed {
+        return Some(raise(scene, rule, hold, measured));
+    }
+    let why = "it does not press against the bound any more".to_owned();
+    Some(release(scene, hold, Some((measured, rule)), why))
+}
+
+/// A higher bound, to see what the client wants; once it would not have bound it when it was caught, none.
+fn raise(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Act {
+    let to = rule.key.rounded(hold.ours.unwrap_or(hold.target) * PROBE);
+    if to >= hold.caught_at_rate * PROBE {
+        let why = "the bound is beyond what it used when it was caught".to_owned();
+        return release(scene, hold, Some((measured, rule)), why);
+    }
+    let why = format!("its time is over: probing with a bound of {}", human(rule.key, to));
+    let next = Hold { phase: Phase::Probing, ..hold.clone() };
+    write(scene, next, Some(to), why, measured, rule)
+}
+
+fn write(
+    scene: &Scene<'_>,
+    hold: Hold,
+    to: Option<f64>,
+    why: String,
+    measured: &Measured,
+    rule: &Rule,
+) -> Act {
+    let intent = Intent { from: hold.ours, to, at: scene.now };
+    let evidence = evidence(rule, measured, &hold);
+    let hold = Hold {
+        intent: Some(intent),
+        verified: None,
+        ineffective: None,
+        policy: scene.policy.version.clone(),
+        ..hold
+    };
+    Act { hold, forget: false, event: Event::Intent, why, evidence }
+}
+
+/// Back to what stood before us.
+pub(super) fn release(
+    scene: &Scene<'_>,
+    hold: &Hold,
+    measured: Option<(&Measured, &Rule)>,
+    why: String,
+) -> Act {
+    let evidence = measured.map_or_else(|| json!({ "ours": hold.ours }), |(m, rule)| evidence(rule, m, hold));
+    let intent = Intent { from: hold.ours, to: hold.prior, at: scene.now };
+    let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
+    Act { hold, forget: false, event: Event::Intent, why, evidence }
+}
+
+fn forget(hold: &Hold, why: String) -> Act {
+    Act { hold: hold.clone(), forget: true, event: Event::Released, why, evidence: json!({}) }
+}
+
+fn record(hold: Hold, event: Event, why: String, measured: &Measured, rule: &Rule) -> Act {
+    let evidence = evidence(rule, measured, &hold);
+    Act { hold, forget: false, event, why, evidence }
+}
+
+/// What a decision about one client rests on.
+pub(super) fn evidence(rule: &Rule, measured: &Measured, hold: &Hold) -> serde_json::Value {
+    json!({
+        "value": measured.value,
+        "enter": rule.enter,
+        "release": rule.release,
+        "rates": measured.rates,
+        "bound": hold.ours,
+        "target": hold.target,
+        "limit": hold.limit,
+        "offence": hold.offence,
+    })
+}
+
+fn held(hold: &Hold, measured: Option<&Measured>, why: String) -> Verdict {
+    Verdict {
+        rule: hold.rule.clone(),
+        entity: Some(hold.slot.entity.clone()),
+        key: hold.slot.key,
+        state: State::Held { phase: hold.phase },
+        value: measured.map(|measured| measured.value),
+        rates: measured.map(|measured| measured.rates.clone()),
+        why,
+    }
+}
+
+/// A measured value, for people.
+pub(super) fn value(rule: &Rule, value: f64) -> String {
+    use crate::policy::Measure;
+    match rule.measure {
+        Measure::Total | Measure::WorstBroker => human(rule.key, value),
+        Measure::ShareOfBroker => format!("{:.0} % of a broker's traffic", value * 100.0),
+        Measure::ShareOfCluster => format!("{:.0} % of the cluster's traffic", value * 100.0),
+        Measure::TimesBaseline => format!("{value:.1} times its baseline"),
+        Measure::Query(_) => format!("{value}"),
+    }
+}

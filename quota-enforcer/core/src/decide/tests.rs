@@ -1,0 +1,294 @@
+//! A small cluster that obeys its quotas, and the decisions about it.
+
+mod world;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ledger::{Exemption, Pause, Purpose};
+use crate::policy::{BudgetGuard, Confirm, Limit, Measure, Mode, Pattern};
+use world::{KEY, MB, World, client, policy, rule, slot_of};
+
+fn states(tick: &Outcome, rule: &str) -> Vec<String> {
+    let of_rule = tick.verdicts.iter().filter(|verdict| verdict.rule == rule);
+    of_rule.map(|verdict| format!("{:?}", verdict.state)).collect()
+}
+
+#[test]
+fn an_abuser_is_cut_in_steps_held_and_released_to_what_was_before() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.demand("good", 1.0 * MB);
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    let first = world.quota("wild").unwrap();
+    assert!(first > 2.0 * MB, "the first step is not the last: {first}");
+
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let bound = world.quota("wild").unwrap();
+    // Three brokers share the limit of 6 MB/s.
+    assert!((bound - 2.0 * MB).abs() < 1.0, "{bound}");
+    assert!(world.quota("good").is_none());
+
+    world.demand("wild", 1.0 * MB);
+    world.run_until("released", |world| world.quota("wild").is_none());
+    assert!(world.ledger.holds.is_empty());
+    assert_eq!(world.ledger.offences.values().next().unwrap().count, 1);
+
+    let held_first = Duration::from_secs(300);
+    world.demand("wild", 20.0 * MB);
+    world.run_until("caught again", |world| world.quota("wild").is_some());
+    let hold = world.ledger.holds.values().next().unwrap();
+    assert_eq!((hold.offence, hold.until.since(hold.since)), (2, 2 * held_first));
+}
+
+#[test]
+fn who_goes_on_is_probed_caught_and_held_longer() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
+    world.run_until("cut again", |world| world.phase("wild") == Some(Phase::Cutting));
+    assert_eq!(world.ledger.holds.values().next().unwrap().offence, 2);
+    // Whatever happens, it ends.
+    world.run_until("expired", |world| world.ledger.holds.is_empty() && world.quota("wild").is_none());
+}
+
+#[test]
+fn thousand_abusers_at_once_are_a_page_and_nothing_else() {
+    let mut world = World::new(policy(vec![rule()]));
+    for number in 0..1000 {
+        world.demand(&format!("wild-{number}"), 20.0 * MB);
+    }
+    for _ in 0..60 {
+        let outcome = world.tick();
+        assert!(outcome.acts.is_empty());
+    }
+    let outcome = world.tick();
+    assert_eq!(outcome.capped, [Cap::Throttles]);
+    assert_eq!(outcome.verdicts.len(), 1000);
+}
+
+#[test]
+fn what_a_human_sets_stays() {
+    // Before: nothing is written where a value stands.
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.snapshot.set(slot_of("wild"), Some(15.0 * MB));
+    for _ in 0..60 {
+        assert!(world.tick().acts.is_empty());
+    }
+    assert!(states(&world.tick(), "greedy")[0].contains("that is not ours stands there"));
+
+    // In between: hands off, until it expires.
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    world.snapshot.set(slot_of("wild"), Some(7.0 * MB));
+    world.run_until("lost", |world| world.phase("wild") == Some(Phase::Lost));
+    world.run_until("forgotten", |world| world.ledger.holds.is_empty());
+    assert_eq!(world.quota("wild"), Some(7.0 * MB));
+}
+
+#[test]
+fn a_human_who_removes_our_quota_frees_the_client() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    world.snapshot.set(slot_of("wild"), None);
+    for _ in 0..200 {
+        world.tick();
+        assert_eq!(world.quota("wild"), None);
+    }
+    assert_eq!(world.phase("wild"), Some(Phase::Lost));
+}
+
+#[test]
+fn a_relabelling_write_of_somebody_makes_everything_unknown_and_frees_nobody() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    // Somebody gives users a default: every series moves to user labels, and the ones by client id fall silent.
+    world.snapshot.set(Slot { entity: "user=<default>".parse().unwrap(), key: KEY }, Some(1e12));
+    world.hidden = true;
+    for _ in 0..30 {
+        world.tick();
+        assert!(world.quota("wild").is_some());
+    }
+    let outcome = world.tick();
+    assert!(states(&outcome, "greedy").iter().all(|state| state.contains("Unknown")), "{outcome:?}");
+}
+
+#[test]
+fn pause_exemption_protection_and_budget_keep_hands_off() {
+    let caught = |change: &dyn Fn(&mut World)| {
+        let mut world = World::new(policy(vec![rule()]));
+        world.demand("wild", 20.0 * MB);
+        change(&mut world);
+        for _ in 0..60 {
+            world.tick();
+        }
+        (world.quota("wild").is_some(), states(&world.tick(), "greedy").join(" "))
+    };
+    assert!(caught(&|_| {}).0);
+    let paused = caught(&|world| {
+        world.ledger.pause =
+            Some(Pause { since: world.now, by: "ops".to_owned(), reason: "upgrade".to_owned() });
+    });
+    assert!(!paused.0 && paused.1.contains("Paused"), "{paused:?}");
+    let exempt = caught(&|world| {
+        let exemption = Exemption {
+            entity: client("wild"),
+            until: world.now + Duration::from_secs(3600),
+            by: "ops".to_owned(),
+            reason: "backfill".to_owned(),
+        };
+        world.ledger.exemptions.insert(client("wild"), exemption);
+    });
+    assert!(!exempt.0 && exempt.1.contains("Exempt"), "{exempt:?}");
+    let protected = caught(&|world| world.policy.protected.client_ids.push(Pattern("wi*".to_owned())));
+    assert!(!protected.0 && protected.1.contains("Protected"), "{protected:?}");
+    let guard = |burn: Option<f64>| {
+        caught(&move |world: &mut World| {
+            world.policy.rules[0].when = Some(BudgetGuard { slo: "latency".to_owned(), burn: 6.0 });
+            world.burns.extend(burn.map(|burn| ("latency".to_owned(), burn)));
+        })
+    };
+    assert!(guard(Some(7.0)).0);
+    assert!(!guard(Some(5.0)).0);
+    let unknown = guard(None);
+    assert!(!unknown.0 && unknown.1.contains("Unknown"), "{unknown:?}");
+    assert!(!guard(Some(f64::NAN)).0);
+    let blocked = caught(&|world| world.blockers.push("not the leader".to_owned()));
+    assert!(!blocked.0 && blocked.1.contains("not the leader"), "{blocked:?}");
+}
+
+#[test]
+fn a_bound_that_does_not_bite_is_said_once_and_kept() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.deaf = true;
+    world
+        .run_until("ineffective", |world| world.ledger.holds.values().any(|hold| hold.ineffective.is_some()));
+    let said = world.ledger.holds.values().next().unwrap().ineffective;
+    let bound = world.quota("wild");
+    for _ in 0..30 {
+        world.tick();
+    }
+    assert_eq!(world.ledger.holds.values().next().unwrap().ineffective, said);
+    assert_eq!(world.quota("wild"), bound, "no further step while the last one does not bite");
+}
+
+#[test]
+fn without_series_a_sentinel_makes_clients_measurable_if_the_rule_allows_it() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.only_with_quota = true;
+    world.demand("wild", 20.0 * MB);
+    for _ in 0..30 {
+        assert!(world.tick().acts.is_empty());
+    }
+    assert!(states(&world.tick(), "greedy")[0].contains("NoSeries"));
+
+    world.policy.rules[0].sentinel = Some(1e12);
+    world.run_until("sentinel", |world| {
+        world.snapshot.get(&Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY }) == Some(1e12)
+    });
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    // Gone with the rule's wish, and with it everything of ours.
+    world.policy.rules.clear();
+    world.run_until("clean", |world| world.snapshot.is_empty() && world.ledger.holds.is_empty());
+}
+
+#[test]
+fn a_blind_enforcer_keeps_what_is_held_until_it_expires() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let (bound, expires) = (world.quota("wild"), world.ledger.holds.values().next().unwrap().expires);
+    world.blind = true;
+    while world.now + Duration::from_secs(2) < expires {
+        world.tick();
+        assert_eq!(world.quota("wild"), bound);
+    }
+    world.run_until("expired", |world| world.quota("wild").is_none());
+}
+
+/// Rates as exporters and networks may serve them.
+fn rate() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(f64::NAN), Just(f64::INFINITY), Just(-1.0), Just(0.0), 0.0..50.0 * MB]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever is seen: a write expects in its slot just what is ours there or nothing, it never goes below the floor,
+    /// and no connection pauses longer than the bound allows.
+    #[test]
+    fn writes_are_ours_safe_and_bounded(
+        seed in prop::collection::vec((0..4usize, rate(), 0..6u8), 1..120),
+    ) {
+        let mut world = World::new(policy(vec![rule()]));
+        world.demand("good", 1.0 * MB);
+        for (who, rate, event) in seed {
+            let name = format!("client-{who}");
+            match event {
+                0 => { world.snapshot.set(slot_of(&name), Some(30.0 * MB)); }
+                1 => { world.snapshot.set(slot_of(&name), None); }
+                2 => world.blind = !world.blind,
+                _ => world.demand(&name, rate),
+            }
+            for _ in 0..8 {
+                let before = world.snapshot.clone();
+                let held = world.ledger.clone();
+                let outcome = world.tick();
+                for act in outcome.acts.iter().filter(|act| !act.forget) {
+                    let Some(intent) = act.hold.intent else { continue };
+                    let ours = held.holds.get(&act.hold.slot).and_then(|hold| hold.ours);
+                    prop_assert!(crate::quota::same(intent.from, ours));
+                    prop_assert!(crate::quota::same(before.get(&act.hold.slot), ours) || ours.is_none());
+                    if ours.is_none() {
+                        prop_assert_eq!(before.get(&act.hold.slot), None);
+                    }
+                    if let Some(to) = intent.to {
+                        prop_assert!(to >= world.policy.rules[0].floor);
+                        prop_assert!(act.hold.purpose == Purpose::Throttle);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Observe writes nothing, flag neither.
+    #[test]
+    fn lesser_modes_write_nothing(
+        mode in prop_oneof![Just(Mode::Observe), Just(Mode::Flag)],
+        rates in prop::collection::vec(rate(), 1..30),
+        measure in prop_oneof![Just(Measure::Total), Just(Measure::WorstBroker), Just(Measure::ShareOfCluster), Just(Measure::ShareOfBroker)],
+    ) {
+        let mut world = World::new(policy(vec![Rule { mode, measure, ..rule() }]));
+        for rate in rates {
+            world.demand("wild", rate);
+            for _ in 0..10 {
+                prop_assert!(world.tick().acts.is_empty());
+            }
+        }
+    }
+
+    /// Too little is known: nothing is tightened.
+    #[test]
+    fn unknown_never_tightens(missing in 0..4u8, k in 1..4u32) {
+        let confirm = Confirm { k, n: 4 };
+        let mut world = World::new(policy(vec![Rule { confirm, limit: Limit::PerBroker(MB), ..rule() }]));
+        world.demand("wild", 20.0 * MB);
+        match missing {
+            0 => world.blind = true,
+            1 => world.unscraped.push(2),
+            2 => world.no_snapshot = true,
+            _ => world.demand("wild", f64::NAN),
+        }
+        for _ in 0..100 {
+            prop_assert!(!world.tick().acts.iter().any(Act::tightens));
+        }
+    }
+}

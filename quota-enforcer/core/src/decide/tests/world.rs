@@ -1,0 +1,201 @@
+//! A cluster of three brokers whose sensors follow demand and quotas at once.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::decide::{Memory, Observation, Outcome, decide};
+use crate::entity::{Client, Entity, Kind};
+use crate::ledger::{Ledger, Phase};
+use crate::policy::{
+    Burst, Caps, Confirm, Evidence, HoldTimes, Limit, Measure, Mode, Policy, Protected, Rule, Select,
+};
+use crate::quota::{Key, Slot, Snapshot};
+use crate::recover::reconcile;
+use crate::step::Window;
+use crate::time::Timestamp;
+use crate::usage::{Reading, Usage};
+
+pub(super) const KEY: Key = Key::ProducerByteRate;
+pub(super) const MB: f64 = 1e6;
+const BROKERS: [i32; 3] = [1, 2, 3];
+
+pub(super) fn client(name: &str) -> Entity {
+    Entity::client_id(name)
+}
+
+pub(super) fn slot_of(name: &str) -> Slot {
+    Slot { entity: client(name), key: KEY }
+}
+
+pub(super) fn rule() -> Rule {
+    Rule {
+        name: "greedy".to_owned(),
+        select: Select::default(),
+        entity: Kind::ClientId,
+        key: KEY,
+        measure: Measure::Total,
+        enter: 10.0 * MB,
+        release: 5.0 * MB,
+        confirm: Confirm { k: 3, n: 4 },
+        mode: Mode::Enforce,
+        limit: Limit::Total(6.0 * MB),
+        floor: 0.5 * MB,
+        hold: HoldTimes {
+            minimum: Duration::from_secs(60),
+            duration: Duration::from_secs(300),
+            factor: 2,
+            longest: Duration::from_secs(3600),
+            memory: Duration::from_secs(86_400),
+        },
+        when: None,
+        sentinel: None,
+        burst: Burst { connections: 1, request_bytes: MB },
+        owner: None,
+        runbook_url: None,
+    }
+}
+
+pub(super) fn policy(rules: Vec<Rule>) -> Policy {
+    Policy {
+        version: "v1".to_owned(),
+        rules,
+        protected: Protected::default(),
+        caps: Caps { throttles: 5, share_of_clients: 0.5, share_of_traffic: 1.0, changes_per_minute: 20 },
+        evidence: Evidence {
+            max_age: Duration::from_secs(10),
+            coverage: 1.0,
+            scrape_interval: Duration::from_secs(1),
+            settle_scrapes: 2,
+        },
+        mute: Duration::from_secs(10),
+        sentinel_from: 1e12,
+    }
+}
+
+pub(super) struct World {
+    pub(super) policy: Policy,
+    pub(super) ledger: Ledger,
+    pub(super) snapshot: Snapshot,
+    pub(super) now: Timestamp,
+    pub(super) burns: BTreeMap<String, f64>,
+    pub(super) blockers: Vec<String>,
+    /// Prometheus answers with what it knew when it went blind.
+    pub(super) blind: bool,
+    /// No broker obeys a quota.
+    pub(super) deaf: bool,
+    /// Series moved to other labels.
+    pub(super) hidden: bool,
+    /// As Kafka does: no quota, no series.
+    pub(super) only_with_quota: bool,
+    pub(super) no_snapshot: bool,
+    pub(super) unscraped: Vec<i32>,
+    demands: BTreeMap<String, f64>,
+    last: Usage,
+    memory: Memory,
+}
+
+impl World {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            ledger: Ledger::default(),
+            snapshot: Snapshot::default(),
+            now: Timestamp(1_000_000),
+            burns: BTreeMap::new(),
+            blockers: Vec::new(),
+            blind: false,
+            deaf: false,
+            hidden: false,
+            only_with_quota: false,
+            no_snapshot: false,
+            unscraped: Vec::new(),
+            demands: BTreeMap::new(),
+            last: Usage::default(),
+            memory: Memory::default(),
+        }
+    }
+
+    /// What a client would use over all brokers.
+    pub(super) fn demand(&mut self, name: &str, rate: f64) {
+        self.demands.insert(name.to_owned(), rate);
+    }
+
+    pub(super) fn quota(&self, name: &str) -> Option<f64> {
+        self.snapshot.get(&slot_of(name))
+    }
+
+    pub(super) fn phase(&self, name: &str) -> Option<Phase> {
+        self.ledger.holds.get(&slot_of(name)).map(|hold| hold.phase)
+    }
+
+    /// One second: the sensors move, everything is scraped, it is decided, and what was decided is done.
+    pub(super) fn tick(&mut self) -> Outcome {
+        self.now = self.now + Duration::from_secs(1);
+        if !self.blind {
+            self.last = self.usage();
+        }
+        let window = Window::new(11, Duration::from_secs(1));
+        let observation = Observation {
+            usage: BTreeMap::from([(KEY, self.last.clone())]),
+            snapshot: (!self.no_snapshot).then(|| self.snapshot.clone()),
+            brokers: BROKERS.into_iter().map(|broker| (broker, window)).collect(),
+            burns: self.burns.clone(),
+            blockers: self.blockers.clone(),
+            ..Observation::default()
+        };
+        let outcome = decide(&self.policy, &observation, &self.ledger, &mut self.memory, self.now);
+        for act in &outcome.acts {
+            if act.forget {
+                self.ledger.holds.remove(&act.hold.slot);
+                continue;
+            }
+            self.ledger.holds.insert(act.hold.slot.clone(), act.hold.clone());
+            if let Some(intent) = act.hold.intent {
+                self.snapshot.set(act.hold.slot.clone(), intent.to);
+                for change in reconcile(&act.hold, intent.to, self.now).changes {
+                    self.ledger.apply(change);
+                }
+            }
+        }
+        outcome
+    }
+
+    fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        for broker in BROKERS {
+            if self.unscraped.contains(&broker) {
+                continue;
+            }
+            usage.scraped.insert(broker, self.now);
+            for (name, demand) in &self.demands {
+                if self.hidden || (self.only_with_quota && self.snapshot.is_empty()) {
+                    continue;
+                }
+                let wanted = demand / BROKERS.len() as f64;
+                let rate = match self.quota(name).filter(|_| !self.deaf) {
+                    Some(bound) if bound < wanted => bound,
+                    _ => wanted,
+                };
+                usage.readings.push(Reading {
+                    broker,
+                    client: Client { user: None, client_id: Some(name.clone()) },
+                    rate,
+                    peak: rate,
+                    at: self.now,
+                });
+            }
+        }
+        usage
+    }
+
+    /// Ticks until it is so; fails after six hours.
+    pub(super) fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
+        for _ in 0..6 * 3600 {
+            self.tick();
+            if done(self) {
+                return;
+            }
+        }
+        panic!("not {what}: {:?}", self.ledger);
+    }
+}

@@ -1,0 +1,292 @@
+//! The loop: read the world, decide, act, record. It owns the memory between ticks and knows ports, not adapters.
+
+mod act;
+pub mod probe;
+mod trusted_time;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon_kit::clock::Clock;
+use quota_enforcer_core::control::{self, Order, Refused};
+use quota_enforcer_core::decide::{Memory, Observation, Outcome, decide};
+use quota_enforcer_core::ledger::Ledger;
+use quota_enforcer_core::policy::Policy;
+use quota_enforcer_core::step::Window;
+use quota_enforcer_core::time::Timestamp;
+use serde::Serialize;
+
+use crate::ports::{Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
+pub use act::Done;
+use act::Work;
+use probe::{Probe, Stage};
+use trusted_time::TrustedTime;
+
+/// How long the engine waits for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For all metrics of a tick.
+    pub observe: Duration,
+    /// For one request to the brokers. A write that was sent may still be applied within this time.
+    pub request: Duration,
+    /// Until every live broker tells a new value.
+    pub read_back: Duration,
+    /// How old the description of the cluster may be.
+    pub cluster: Duration,
+}
+
+/// What one tick saw and did.
+#[derive(Clone, Debug, Default)]
+pub struct Tick {
+    /// The time it was decided at.
+    pub at: Timestamp,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What was seen.
+    pub observation: Observation,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// What was done.
+    pub done: Vec<Done>,
+    /// What could not be read or done, for people.
+    pub faults: Vec<String>,
+    /// This process does not lead any more.
+    pub fenced: bool,
+}
+
+/// What an order came to.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Ordered {
+    /// In words.
+    pub said: Vec<String>,
+    /// Quota writes.
+    pub done: Vec<Done>,
+    /// What failed.
+    pub faults: Vec<String>,
+}
+
+/// Why an order came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// It makes no sense as things stand.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The ledger cannot be written.
+    #[error("cannot write the ledger: {0}")]
+    Ledger(#[from] LedgerFault),
+    /// The quotas cannot be read.
+    #[error("cannot read the cluster's quotas: {0}")]
+    Quotas(#[from] QuotaFault),
+}
+
+/// See the module.
+pub struct Engine {
+    metrics: Arc<dyn Metrics>,
+    quotas: Arc<dyn Quotas>,
+    clock: Arc<dyn Clock>,
+    probe: Arc<dyn Probe>,
+    limits: Limits,
+    memory: Memory,
+    time: TrustedTime,
+    cluster: Option<(Cluster, Duration)>,
+}
+
+impl Engine {
+    /// With nothing remembered.
+    pub fn new(
+        metrics: Arc<dyn Metrics>,
+        quotas: Arc<dyn Quotas>,
+        clock: Arc<dyn Clock>,
+        probe: Arc<dyn Probe>,
+        limits: Limits,
+    ) -> Self {
+        let time = TrustedTime::new(Timestamp(clock.now_ms()), clock.monotonic());
+        Self { metrics, quotas, clock, probe, limits, memory: Memory::default(), time, cluster: None }
+    }
+
+    /// Reads, decides and, with a ledger to write to, acts. Without one, `ledger` is what is known of the leader's.
+    /// `blockers` says why nothing may be tightened whatever is seen.
+    pub async fn tick(
+        &mut self,
+        policy: &Policy,
+        store: Option<&dyn LedgerStore>,
+        ledger: &Ledger,
+        blockers: &[String],
+    ) -> Tick {
+        let mut tick = Tick::default();
+        let mut watch = Stopwatch::new(&*self.clock, &*self.probe);
+        let (observed, snapshot) =
+            tokio::join!(self.metrics.observe(policy, self.limits.observe), self.quotas.snapshot());
+        let cluster = self.cluster(&mut tick.faults).await;
+        watch.reached(Stage::Observed);
+
+        tick.faults.extend(observed.faults.iter().cloned());
+        let snapshot = match snapshot {
+            Ok(snapshot) => Some(snapshot),
+            Err(fault) => {
+                tick.faults.push(format!("cannot read the cluster's quotas: {fault}"));
+                None
+            }
+        };
+        let newest = observed.usage.values().flat_map(|usage| usage.scraped.values()).max().copied();
+        let reading = self.time.read(
+            Timestamp(self.clock.now_ms()),
+            self.clock.monotonic(),
+            newest,
+            policy.evidence.max_age,
+        );
+        tick.at = reading.now;
+        let mut blockers = blockers.to_vec();
+        blockers.extend(reading.doubt);
+        if let Some(class) = &cluster.custom_callback {
+            blockers.push(format!(
+                "the brokers run the quota callback {class}: Kafka's own quotas limit nothing there"
+            ));
+        }
+        tick.observation = observation(&cluster, observed, snapshot, blockers);
+        tick.cluster = cluster;
+
+        // What a write before this tick came to is settled before anything is decided.
+        if let (Some(store), Some(snapshot)) = (store, &tick.observation.snapshot) {
+            match self.settle_intents(store, snapshot, tick.at).await {
+                Ok(done) => tick.done.extend(done),
+                Err(fault) => {
+                    failed(&fault, &mut tick);
+                    return tick;
+                }
+            }
+        }
+        let known = store.map_or_else(|| ledger.clone(), LedgerStore::ledger);
+        tick.outcome = decide(policy, &tick.observation, &known, &mut self.memory, tick.at);
+        watch.reached(Stage::Decided);
+        if let Some(store) = store {
+            let work = Work {
+                acts: &tick.outcome.acts,
+                changes: control::expired(&known, tick.at),
+                entries: Vec::new(),
+                at: tick.at,
+                brokers: tick.cluster.brokers.keys().copied().collect(),
+            };
+            match self.perform(store, work, &mut watch).await {
+                Ok(performed) => {
+                    tick.done.extend(performed.done);
+                    tick.faults.extend(performed.faults);
+                }
+                Err(fault) => failed(&fault, &mut tick),
+            }
+        }
+        tick
+    }
+
+    /// What would be done by these rules if every sample now over a threshold were confirmed; nothing is remembered.
+    pub async fn plan(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
+        let mut once = policy.clone();
+        for rule in &mut once.rules {
+            rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 1 };
+        }
+        self.memory = Memory::default();
+        self.tick(&once, None, ledger, &[]).await
+    }
+
+    /// Does what a person asks for, as leader.
+    ///
+    /// # Errors
+    /// When the order makes no sense, or the ledger or the cluster cannot be reached.
+    pub async fn order(
+        &mut self,
+        store: &dyn LedgerStore,
+        order: &Order,
+        by: &str,
+        reason: &str,
+    ) -> Result<Ordered, OrderError> {
+        let mut faults = Vec::new();
+        let cluster = self.cluster(&mut faults).await;
+        let snapshot = self.quotas.snapshot().await?;
+        let now = Timestamp(self.clock.now_ms());
+        let mut done = self.settle_intents(store, &snapshot, now).await?;
+        let plan = control::plan(order, &store.ledger(), by, reason, now)?;
+        let work = Work {
+            acts: &plan.acts,
+            changes: plan.changes,
+            entries: plan.entries,
+            at: now,
+            brokers: cluster.brokers.keys().copied().collect(),
+        };
+        let mut watch = Stopwatch::new(&*self.clock, &*self.probe);
+        let performed = self.perform(store, work, &mut watch).await?;
+        done.extend(performed.done);
+        faults.extend(performed.faults);
+        Ok(Ordered { said: plan.said, done, faults })
+    }
+
+    /// The cluster, as old as the limit allows.
+    async fn cluster(&mut self, faults: &mut Vec<String>) -> Cluster {
+        let now = self.clock.monotonic();
+        if let Some((cluster, at)) = &self.cluster
+            && now.saturating_sub(*at) < self.limits.cluster
+        {
+            return cluster.clone();
+        }
+        match self.quotas.cluster().await {
+            Ok(cluster) => {
+                self.cluster = Some((cluster.clone(), now));
+                cluster
+            }
+            Err(fault) => {
+                faults.push(format!("cannot describe the cluster: {fault}"));
+                // Without brokers nothing is decided.
+                self.cluster = None;
+                Cluster::default()
+            }
+        }
+    }
+}
+
+fn failed(fault: &LedgerFault, tick: &mut Tick) {
+    tick.fenced |= matches!(fault, LedgerFault::Fenced);
+    tick.faults
+        .push(format!("cannot write the ledger: {fault}; nothing new is enforced, what is held is kept"));
+}
+
+fn observation(
+    cluster: &Cluster,
+    observed: Observed,
+    snapshot: Option<quota_enforcer_core::quota::Snapshot>,
+    blockers: Vec<String>,
+) -> Observation {
+    let window = |info: &crate::ports::BrokerInfo| Window::new(info.windows, info.window);
+    let answers = observed.answers.into_iter().map(|(rule, answers)| {
+        let by_entity: BTreeMap<_, _> =
+            answers.into_iter().map(|answer| (answer.entity.clone(), answer)).collect();
+        (rule, by_entity)
+    });
+    Observation {
+        usage: observed.usage,
+        snapshot,
+        brokers: cluster.brokers.iter().map(|(id, info)| (*id, window(info))).collect(),
+        baselines: observed.baselines,
+        answers: answers.collect(),
+        burns: observed.burns,
+        blockers,
+    }
+}
+
+/// Times stages.
+struct Stopwatch<'a> {
+    clock: &'a dyn Clock,
+    probe: &'a dyn Probe,
+    last: Duration,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn new(clock: &'a dyn Clock, probe: &'a dyn Probe) -> Self {
+        Self { clock, probe, last: clock.monotonic() }
+    }
+
+    fn reached(&mut self, stage: Stage) {
+        let now = self.clock.monotonic();
+        self.probe.reached(stage, now.saturating_sub(self.last));
+        self.last = now;
+    }
+}

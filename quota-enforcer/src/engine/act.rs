@@ -1,0 +1,264 @@
+//! Carrying acts out: intent, describe, alter, read back, done. Each quota write is in the ledger before it is sent, and
+//! is settled by what the brokers tell, never by what was sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use quota_enforcer_core::audit::{Entry, Event};
+use quota_enforcer_core::decide::Act;
+use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent};
+use quota_enforcer_core::quota::{Slot, Snapshot, same};
+use quota_enforcer_core::recover::{Recovery, reconcile};
+use quota_enforcer_core::time::Timestamp;
+use serde::Serialize;
+
+use super::probe::Stage;
+use super::{Engine, Stopwatch};
+use crate::ports::{BrokerId, LedgerFault, LedgerStore, QuotaFault};
+
+/// Pause between two looks at whether the brokers tell a new value.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What one write came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Done {
+    /// Of what.
+    pub slot: Slot,
+    /// What was to stand there.
+    pub to: Option<f64>,
+    /// How it ended.
+    pub event: Event,
+    /// In words.
+    pub why: String,
+}
+
+/// What a tick's acts came to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Performed {
+    /// Writes that were settled.
+    pub(super) done: Vec<Done>,
+    /// What failed, for people.
+    pub(super) faults: Vec<String>,
+}
+
+/// What is to be carried out.
+pub(super) struct Work<'a> {
+    pub(super) acts: &'a [Act],
+    /// Changes of the ledger beside those of the acts.
+    pub(super) changes: Vec<Change>,
+    /// Records beside those of the acts.
+    pub(super) entries: Vec<Entry>,
+    pub(super) at: Timestamp,
+    /// Who has to tell a new value before it is live.
+    pub(super) brokers: Vec<BrokerId>,
+}
+
+/// What stands in a slot after a write, as far as it is known.
+enum Live {
+    /// All live brokers tell this.
+    Agreed(Option<f64>),
+    /// They differ, cannot be asked, or the write may still be applied.
+    Unsure,
+}
+
+impl Engine {
+    /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one.
+    pub(super) async fn settle_intents(
+        &self,
+        store: &dyn LedgerStore,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<Vec<Done>, LedgerFault> {
+        let open: Vec<Hold> =
+            store.ledger().holds.into_values().filter(|hold| hold.intent.is_some()).collect();
+        let mut settled = Vec::new();
+        for hold in open {
+            let Some(intent) = hold.intent else { continue };
+            let live = snapshot.get(&hold.slot);
+            // A write that was sent may still be applied: that nothing happened yet says nothing.
+            let may_come = now.since(intent.at) < self.limits.request;
+            if !(may_come && same(live, intent.from)) {
+                settled.push((hold, live));
+            }
+        }
+        self.settle(store, settled, now).await
+    }
+
+    /// Carries out what was decided or ordered.
+    pub(super) async fn perform(
+        &self,
+        store: &dyn LedgerStore,
+        work: Work<'_>,
+        watch: &mut Stopwatch<'_>,
+    ) -> Result<Performed, LedgerFault> {
+        let Work { acts, mut changes, mut entries, at, brokers } = work;
+        let mut performed = Performed::default();
+        changes.extend(acts.iter().map(change));
+        entries.extend(acts.iter().map(|act| entry(act, at)));
+        if changes.is_empty() && entries.is_empty() {
+            return Ok(performed);
+        }
+        store.commit(&changes, &entries).await?;
+        watch.reached(Stage::Intended);
+
+        let mut writes: Vec<(Hold, Intent)> = acts
+            .iter()
+            .filter(|act| !act.forget)
+            .filter_map(|act| Some((act.hold.clone(), act.hold.intent?)))
+            .collect();
+        if writes.is_empty() {
+            return Ok(performed);
+        }
+        // Kafka compares nothing: what a human writes between this look and our write is overwritten, and only that.
+        let before = match self.quotas.snapshot().await {
+            Ok(before) => before,
+            Err(fault) => {
+                performed.faults.push(format!("cannot look before writing, nothing is written: {fault}"));
+                let back = writes.into_iter().map(|(hold, intent)| (hold, intent.from)).collect();
+                performed.done.extend(self.settle(store, back, at).await?);
+                return Ok(performed);
+            }
+        };
+        watch.reached(Stage::Described);
+        let (expected, changed): (Vec<_>, Vec<_>) =
+            writes.drain(..).partition(|(hold, intent)| same(before.get(&hold.slot), intent.from));
+        let mut settled: Vec<(Hold, Option<f64>)> = changed
+            .into_iter()
+            .map(|(hold, _)| {
+                let live = before.get(&hold.slot);
+                (hold, live)
+            })
+            .collect();
+
+        if store.lease_left() <= self.limits.request {
+            performed.faults.push("the lease ends too soon to write: nothing is written".to_owned());
+            settled.extend(expected.into_iter().map(|(hold, intent)| (hold, intent.from)));
+        } else if !expected.is_empty() {
+            let lives = self.alter(&expected, brokers, &mut performed.faults, watch).await;
+            for ((hold, _), live) in expected.into_iter().zip(lives) {
+                if let Live::Agreed(live) = live {
+                    settled.push((hold, live));
+                }
+            }
+        }
+        watch.reached(Stage::Live);
+        performed.done.extend(self.settle(store, settled, at).await?);
+        watch.reached(Stage::Done);
+        Ok(performed)
+    }
+
+    /// Sends the writes and reads them back. One answer per write.
+    async fn alter(
+        &self,
+        writes: &[(Hold, Intent)],
+        brokers: Vec<BrokerId>,
+        faults: &mut Vec<String>,
+        watch: &mut Stopwatch<'_>,
+    ) -> Vec<Live> {
+        let request: Vec<(Slot, Option<f64>)> =
+            writes.iter().map(|(hold, intent)| (hold.slot.clone(), intent.to)).collect();
+        let answers = match self.quotas.alter(&request, false).await {
+            Ok(answers) => answers,
+            Err(QuotaFault::Failed(why)) => {
+                faults.push(format!("the quotas were not written: {why}"));
+                return writes.iter().map(|(_, intent)| Live::Agreed(intent.from)).collect();
+            }
+            Err(fault @ QuotaFault::Unknown(_)) => {
+                faults.push(format!("the quotas may or may not be written: {fault}"));
+                return writes.iter().map(|_| Live::Unsure).collect();
+            }
+        };
+        watch.reached(Stage::Altered);
+        let taken: BTreeMap<&Slot, Option<f64>> = request
+            .iter()
+            .zip(&answers)
+            .filter(|(_, answer)| answer.is_ok())
+            .map(|((slot, to), _)| (slot, *to))
+            .collect();
+        let live = self.read_back(&taken, brokers).await;
+        if !live && !taken.is_empty() {
+            faults.push("not every broker tells the new quotas yet".to_owned());
+        }
+        let outcome = |((_, intent), answer): (&(Hold, Intent), &Result<(), String>)| match answer {
+            Ok(()) if live => Live::Agreed(intent.to),
+            Ok(()) => Live::Unsure,
+            Err(_) => Live::Agreed(intent.from),
+        };
+        for ((slot, _), answer) in request.iter().zip(&answers) {
+            if let Err(why) = answer {
+                faults.push(format!("{slot} was refused: {why}"));
+            }
+        }
+        writes.iter().zip(&answers).map(outcome).collect()
+    }
+
+    /// Waits until every broker tells the new values; false when some do not in time.
+    async fn read_back(&self, values: &BTreeMap<&Slot, Option<f64>>, mut brokers: Vec<BrokerId>) -> bool {
+        let stands = |snapshot: &Snapshot| values.iter().all(|(slot, to)| same(snapshot.get(slot), *to));
+        let looks = async {
+            while !brokers.is_empty() {
+                let snapshots = join_all(brokers.iter().map(|broker| self.quotas.snapshot_at(*broker))).await;
+                let told: Vec<bool> =
+                    snapshots.iter().map(|answer| answer.as_ref().is_ok_and(stands)).collect();
+                let mut told = told.into_iter();
+                brokers.retain(|_| !told.next().unwrap_or(false));
+                if !brokers.is_empty() {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        };
+        tokio::time::timeout(self.limits.read_back, looks).await.is_ok()
+    }
+
+    /// Records what each write came to, by what stands in its slot.
+    async fn settle(
+        &self,
+        store: &dyn LedgerStore,
+        settled: Vec<(Hold, Option<f64>)>,
+        now: Timestamp,
+    ) -> Result<Vec<Done>, LedgerFault> {
+        let (mut changes, mut entries, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        for (hold, live) in settled {
+            let Recovery { changes: own, event, why } = reconcile(&hold, live, now);
+            let Some(event) = event else { continue };
+            changes.extend(own);
+            entries.push(Entry {
+                at: now,
+                event,
+                by: format!("rule {}", hold.rule),
+                slot: Some(hold.slot.clone()),
+                before: hold.intent.and_then(|intent| intent.from),
+                after: live,
+                why: why.clone(),
+                evidence: serde_json::Value::Null,
+                policy: hold.policy.clone(),
+            });
+            done.push(Done { to: hold.intent.and_then(|intent| intent.to), slot: hold.slot, event, why });
+        }
+        if !changes.is_empty() || !entries.is_empty() {
+            store.commit(&changes, &entries).await?;
+        }
+        Ok(done)
+    }
+}
+
+fn change(act: &Act) -> Change {
+    let fact = Fact::Hold(act.hold.clone());
+    if act.forget { Change::Remove(fact.key()) } else { Change::Put(fact) }
+}
+
+fn entry(act: &Act, now: Timestamp) -> Entry {
+    let hold = &act.hold;
+    Entry {
+        at: now,
+        event: act.event,
+        by: format!("rule {}", hold.rule),
+        slot: Some(hold.slot.clone()),
+        before: hold.intent.map_or(hold.ours, |intent| intent.from),
+        after: hold.intent.map_or(hold.ours, |intent| intent.to),
+        why: act.why.clone(),
+        evidence: act.evidence.clone(),
+        policy: hold.policy.clone(),
+    }
+}
