@@ -106,7 +106,11 @@ impl fmt::Display for Hazard {
                 write!(f, "it would give {} more than the {limit} of {from}", Named(client))
             }
             Self::Unsure { by, client } => {
-                write!(f, "the quota of {by} may bind connections of {}; not all of its labels are known", Named(client))
+                write!(
+                    f,
+                    "the quota of {by} may bind connections of {}; not all of its labels are known",
+                    Named(client)
+                )
             }
             Self::BindsProtected { pattern } => write!(f, "it would bind the protected {pattern}"),
             Self::ShadowsOthers { entity, limit } => {
@@ -150,13 +154,7 @@ pub fn check(
     hazards
 }
 
-fn of_member(
-    index: &Index<'_>,
-    entity: &Entity,
-    to: f64,
-    client: &Client,
-    policy: &Policy,
-) -> Vec<Hazard> {
+fn of_member(index: &Index<'_>, entity: &Entity, to: f64, client: &Client, policy: &Policy) -> Vec<Hazard> {
     let client = || client.clone();
     let effective = index.effective(&client());
     let mut hazards: Vec<Hazard> = effective
@@ -166,7 +164,8 @@ fn of_member(
         .map(|(by, _)| Hazard::Unsure { by: (*by).clone(), client: client() })
         .collect();
     // What binds the client without a quota of this entity.
-    let mut others = effective.binding.into_iter().chain(effective.shadowed).filter(|(other, _)| *other != entity);
+    let mut others =
+        effective.binding.into_iter().chain(effective.shadowed).filter(|(other, _)| *other != entity);
     let Some((other, limit)) = others.next() else { return hazards };
     if other.rank() < entity.rank() {
         hazards.push(Hazard::Shadowed { by: other.clone(), client: client() });
@@ -220,7 +219,10 @@ fn outranked(index: &Index<'_>, entity: &Entity, policy: &Policy) -> Vec<Hazard>
         })
         .collect();
     outranked.sort_by(|a, b| a.0.cmp(b.0));
-    outranked.into_iter().map(|(entity, limit)| Hazard::ShadowsOthers { entity: entity.clone(), limit }).collect()
+    outranked
+        .into_iter()
+        .map(|(entity, limit)| Hazard::ShadowsOthers { entity: entity.clone(), limit })
+        .collect()
 }
 
 /// Some connection is covered by both.

@@ -4,6 +4,7 @@
 //! it. Facts that belong together are written in one transaction.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,9 @@ pub struct Hold {
     pub expires: Timestamp,
     /// The how-manieth offence within the rule's memory; 1 is the first.
     pub offence: u32,
+    /// How long the offence is remembered after its end.
+    #[serde(default, rename = "memory_ms", with = "crate::time::as_millis")]
+    pub memory: Duration,
     /// When the last write of ours was confirmed.
     pub written: Option<Timestamp>,
     /// When the metrics first showed that the bound of the last write holds.

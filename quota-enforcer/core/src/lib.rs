@@ -18,10 +18,17 @@
 //! - [`decide`]: what to do now.
 //! - [`ledger`], [`recover`], [`audit`]: what was intended and done, how it is taken up after a crash, and the proof.
 
+pub mod allot;
 pub mod audit;
+pub mod control;
+pub mod decide;
 pub mod entity;
+pub mod hazard;
 pub mod ledger;
 pub mod policy;
 pub mod quota;
+pub mod recover;
+pub mod resolve;
+pub mod step;
 pub mod time;
 pub mod usage;

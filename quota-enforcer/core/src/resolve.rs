@@ -160,9 +160,14 @@ impl<'a> Index<'a> {
         let unsure = match (&client.user, &client.client_id) {
             (Some(_), Some(_)) => Vec::new(),
             (None, None) => self.quotas.values().filter(outranks).copied().collect(),
-            (Some(user), None) => {
-                self.named_pairs_by_user.get(user.as_str()).into_iter().flatten().filter(outranks).copied().collect()
-            }
+            (Some(user), None) => self
+                .named_pairs_by_user
+                .get(user.as_str())
+                .into_iter()
+                .flatten()
+                .filter(outranks)
+                .copied()
+                .collect(),
             (None, Some(client_id)) => {
                 let pairs = self.named_pairs_by_client_id.get(client_id.as_str());
                 pairs.into_iter().flatten().filter(outranks).copied().collect()

@@ -64,10 +64,9 @@ impl Window {
     /// One that is right for all of these brokers; `None` without any.
     #[must_use]
     pub fn worst(windows: impl IntoIterator<Item = Self>) -> Option<Self> {
-        windows.into_iter().reduce(|a, b| Self {
-            longest: a.longest.max(b.longest),
-            shortest: a.shortest.min(b.shortest),
-        })
+        windows
+            .into_iter()
+            .reduce(|a, b| Self { longest: a.longest.max(b.longest), shortest: a.shortest.min(b.shortest) })
     }
 }
 
@@ -156,7 +155,8 @@ impl Safety {
     fn floor_for(&self, share: f64) -> f64 {
         let longest = self.window.longest.as_secs_f64();
         // Half a millisecond is what rounding a mute can add.
-        let left = share * (self.bound.as_secs_f64() - 0.001) - (longest - self.window.shortest.as_secs_f64());
+        let left =
+            share * (self.bound.as_secs_f64() - 0.001) - (longest - self.window.shortest.as_secs_f64());
         if !(left > 0.0 && self.burst.bytes() >= 0.0) {
             return f64::INFINITY;
         }

@@ -193,6 +193,7 @@ fn judge(
         until: scene.now + rule.hold.duration_of(offence),
         expires: scene.now + rule.hold.longest,
         offence,
+        memory: rule.hold.memory,
         written: None,
         verified: None,
         ineffective: None,

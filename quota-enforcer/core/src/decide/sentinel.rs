@@ -1,5 +1,7 @@
 //! Sentinels: where clients have no series until a quota exists, a default that is too high to bind anyone.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::{Act, Outcome, Scene, State, Verdict};
@@ -80,6 +82,7 @@ fn hold(scene: &Scene<'_>, rule: &Rule, slot: Slot, value: f64) -> Hold {
         until: forever,
         expires: forever,
         offence: 0,
+        memory: Duration::ZERO,
         written: None,
         verified: None,
         ineffective: None,
