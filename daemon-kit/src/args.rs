@@ -1,6 +1,12 @@
 //! Flags that every daemon has.
 
+#[cfg(feature = "runtime")]
+mod runtime;
+
 use clap::{Args, ValueEnum};
+
+#[cfg(feature = "runtime")]
+pub use runtime::{AdminArgs, RuntimeArgs};
 
 /// How much is logged, and how.
 #[derive(Clone, Debug, Args)]

@@ -3,8 +3,15 @@
 //! Rules for the types: `deny_unknown_fields` on every struct; no `flatten` and no `untagged` (both lose the place of an
 //! error); a newtype with a checked constructor for whatever has a range.
 
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
 use serde::de::DeserializeOwned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
+
+/// A value that knows its place: see [`place`].
+pub use serde_saphyr::Spanned;
 
 use crate::diagnostic::Diagnostic;
 use crate::source::{Source, Span};
@@ -13,6 +20,29 @@ use crate::source::{Source, Span};
 pub const MAX_BYTES: usize = 1 << 20;
 /// Scalars, sequences and mappings of a configuration.
 pub const MAX_NODES: usize = 20_000;
+
+/// Opens a configuration's file; one that is marked secret is never quoted in a message.
+///
+/// # Errors
+/// It cannot be read, is larger than [`MAX_BYTES`], or is no UTF-8.
+pub fn open(path: &Path, secret: bool) -> Result<Source, Diagnostic> {
+    let name = path.display().to_string();
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes))
+        .map_err(|error| Diagnostic::error("config-unreadable", format!("cannot read {name}: {error}")))?;
+    if bytes.len() > MAX_BYTES {
+        return Err(Diagnostic::error(
+            "config-too-large",
+            format!("{name} is larger than {} KiB", MAX_BYTES >> 10),
+        ));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Diagnostic::error("config-not-utf8", format!("{name} is no UTF-8 text: see byte {at}"))
+    })?;
+    Ok(if secret { Source::secret(name, text) } else { Source::new(name, text) })
+}
 
 /// Reads a configuration. Anchors, duplicate keys, several documents and the booleans of YAML 1.1 are refused. A
 /// number that is not finite passes for a plain `f64`: ranges belong to the types.
@@ -53,6 +83,16 @@ pub fn load<T: DeserializeOwned>(source: &Source) -> Result<T, Vec<Diagnostic>> 
     };
     serde_saphyr::from_str_with_options(source.text(), options)
         .map_err(|error| vec![diagnose(source, &error)])
+}
+
+/// Where a value stands that was read from this source.
+#[must_use]
+pub fn place<T>(source: &Source, value: &Spanned<T>) -> Span {
+    let (location, first) = (value.referenced, span(source, value.referenced));
+    let length = location.span().byte_len().and_then(|length| u32::try_from(length).ok()).unwrap_or(0);
+    let whole = Span { start: first.start, end: first.start.saturating_add(length) };
+    // Of a collection only the beginning is known.
+    if length > 0 && source.text().get(whole.range()).is_some() { whole } else { first }
 }
 
 fn diagnose(source: &Source, error: &serde_saphyr::Error) -> Diagnostic {
@@ -168,6 +208,23 @@ mod tests {
         );
         assert!(!shown(&format!("name: {}", "[".repeat(10_000))).is_empty());
         assert!(!shown(&format!("name: [{}]", "a,".repeat(MAX_NODES + 1))).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_opened_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("daemon.yaml");
+        let message = || open(&path, false).unwrap_err().message;
+        assert!(message().contains("cannot read") && message().contains("daemon.yaml"));
+        let write =
+            |bytes: &[u8]| std::io::Write::write_all(&mut File::create(&path).unwrap(), bytes).unwrap();
+        write(b"name: \xff");
+        assert!(message().ends_with("is no UTF-8 text: see byte 6"), "{}", message());
+        write(&vec![b'#'; MAX_BYTES + 1]);
+        assert!(message().ends_with("is larger than 1024 KiB"));
+        write(b"name: a");
+        let source = open(&path, true).unwrap();
+        assert!(source.text() == "name: a" && source.is_secret() && source.name().ends_with("daemon.yaml"));
     }
 
     #[test]

@@ -5,12 +5,35 @@
 //! - [`config`]: a daemon's own configuration, read strictly.
 //! - [`args`], [`telemetry`]: flags that every daemon has, and logging.
 //! - `prom` (feature `prom`): client of the Prometheus HTTP API.
+//! - `runtime` (feature `runtime`): a process that runs for months. It wires `admin` (probes, metrics, reload, the daemon's
+//!   own API), `ready`, `reload`, `tasks`, `shutdown`, `systemd`, `metrics`; `clock` makes time an argument, `testing` has
+//!   one that stands still.
 
+#[cfg(feature = "runtime")]
+pub mod admin;
 pub mod args;
+#[cfg(feature = "runtime")]
+pub mod clock;
 pub mod config;
 pub mod diagnostic;
+#[cfg(feature = "runtime")]
+pub mod metrics;
 #[cfg(feature = "prom")]
 pub mod prom;
+#[cfg(feature = "runtime")]
+pub mod ready;
+#[cfg(feature = "runtime")]
+pub mod reload;
+#[cfg(feature = "runtime")]
+pub mod runtime;
+#[cfg(feature = "runtime")]
+pub mod shutdown;
 pub mod source;
+#[cfg(feature = "runtime")]
+pub mod systemd;
+#[cfg(feature = "runtime")]
+pub mod tasks;
 pub mod telemetry;
+#[cfg(feature = "runtime")]
+pub mod testing;
 pub mod yaml;

@@ -1,12 +1,24 @@
-//! Log lines on standard error.
+//! Log lines on standard error and, for a daemon with an endpoint, traces over OTLP.
+//!
+//! A command calls [`init`]; a daemon calls `start` (feature `runtime`), which can change the filter later and sends traces.
+
+#[cfg(feature = "runtime")]
+mod daemon;
+#[cfg(feature = "runtime")]
+mod otlp;
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use crate::args::LogFormat;
+
+#[cfg(feature = "runtime")]
+pub use daemon::{Options, Telemetry, start};
 
 /// Why logging cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +34,15 @@ pub enum TelemetryError {
     /// Logging was set up before.
     #[error("logging is set up already")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// Traces cannot be sent to that endpoint.
+    #[cfg(feature = "runtime")]
+    #[error("cannot set up traces to {endpoint}")]
+    Endpoint {
+        /// As given, without credentials.
+        endpoint: String,
+        /// Why.
+        source: crate::tasks::BoxError,
+    },
 }
 
 /// Sends what the filter lets through to standard error, for the rest of the process.
@@ -29,27 +50,28 @@ pub enum TelemetryError {
 /// # Errors
 /// A wrong filter, or a second call.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), TelemetryError> {
-    let color =
-        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    Ok(subscriber(filter, format, color, io::stderr)?.try_init()?)
+    let layer = lines(format, color(), io::stderr).with_filter(parse(filter)?);
+    Ok(Registry::default().with(layer).try_init()?)
 }
 
-fn subscriber<W>(
-    filter: &str,
-    format: LogFormat,
-    color: bool,
-    writer: W,
-) -> Result<Box<dyn tracing::Subscriber + Send + Sync>, TelemetryError>
+fn color() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })
+}
+
+fn lines<S, W>(format: LogFormat, color: bool, writer: W) -> Box<dyn Layer<S> + Send + Sync>
 where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let parsed = EnvFilter::try_new(filter)
-        .map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(writer).with_ansi(color);
-    Ok(match format {
-        LogFormat::Text => Box::new(builder.with_target(false).finish()),
-        LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
-    })
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color);
+    match format {
+        LogFormat::Text => layer.with_target(false).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +97,8 @@ mod tests {
     fn logged(filter: &str, format: LogFormat) -> String {
         let buffer = Buffer::default();
         let writer = buffer.clone();
-        let subscriber = subscriber(filter, format, false, move || writer.clone()).unwrap();
+        let layer = lines(format, false, move || writer.clone()).with_filter(parse(filter).unwrap());
+        let subscriber = Registry::default().with(layer);
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(count = 3, "loaded specs");
             tracing::debug!("details");
