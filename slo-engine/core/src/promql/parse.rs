@@ -122,7 +122,10 @@ pub(super) fn look(query: &str, tokens: &[Token]) -> Result<(), ParseError> {
                     return Err(escape_error(token, text));
                 }
             }
-            Kind::Number => number(token, text, before)?,
+            Kind::Number => {
+                number(token, text, before)?;
+                reach(query, tokens, index)?;
+            }
             // The parser knows the `or` of another dialect inside the braces.
             Kind::Ident
                 if text.eq_ignore_ascii_case("or")
@@ -133,6 +136,7 @@ pub(super) fn look(query: &str, tokens: &[Token]) -> Result<(), ParseError> {
                     .help("alternatives go into one regular expression: {code=~\"5..|429\"}"));
             }
             Kind::Ident => {
+                reach(query, tokens, index)?;
                 let next = tokens.get(index + 1).map_or("", |next| next.text(query));
                 if matches!(next.to_ascii_lowercase().as_str(), "(" | "by" | "without") {
                     experimental(token, text, before)?;
@@ -215,6 +219,35 @@ fn number(token: &Token, text: &str, before: &str) -> Result<(), ParseError> {
         }
     }
     Ok(())
+}
+
+/// Largest duration in seconds: what Go's nanoseconds in 64 bits hold.
+const MAX_SECONDS: f64 = (i64::MAX / 1_000_000_000) as f64;
+
+/// Seconds behind `[`, `:` and `offset`, and the moment behind `@`, must be what Prometheus can hold. The parser would not
+/// return otherwise.
+fn reach(query: &str, tokens: &[Token], index: usize) -> Result<(), ParseError> {
+    let Some((token, ahead)) = tokens.get(index).zip(tokens.get(..index)) else { return Ok(()) };
+    let mut ahead =
+        ahead.iter().rev().map(|token| token.text(query)).skip_while(|text| matches!(*text, "+" | "-"));
+    let (what, most) = match ahead.next() {
+        Some("[" | ":") => ("duration", MAX_SECONDS),
+        Some(text) if text.eq_ignore_ascii_case("offset") => ("duration", MAX_SECONDS),
+        Some("@") => ("timestamp", i64::MAX as f64),
+        _ => return Ok(()),
+    };
+    let text = token.text(query).replace('_', "");
+    let value = match text.get(..2) {
+        Some("0x" | "0X") => {
+            u64::from_str_radix(text.get(2..).unwrap_or_default(), 16).map_or(f64::INFINITY, |n| n as f64)
+        }
+        // Durations with units have been looked at, names are no numbers.
+        _ => text.parse().unwrap_or_default(),
+    };
+    if value.is_finite() && value <= most {
+        return Ok(());
+    }
+    Err(ParseError::at(token, format!("the {what} {} is out of range", token.text(query))))
 }
 
 /// Go's integers: with a base prefix, a leading zero for octal, and underscores.

@@ -14,6 +14,34 @@ fn verdicts_are_those_of_prometheus() {
 }
 
 #[test]
+fn seconds_and_moments_out_of_range_are_errors() {
+    for (query, token) in [
+        ("x[1e30]", "1e30"),
+        ("x[9223372037]", "9223372037"),
+        ("x[0xffffffffffffffff]", "0xffffffffffffffff"),
+        ("x[5m:1e30]", "1e30"),
+        ("x[.1e30]", ".1e30"),
+        ("x offset 1e30", "1e30"),
+        ("x OFFSET - 1e30", "1e30"),
+        ("x offset inf", "inf"),
+        ("x offset -NaN", "NaN"),
+        ("x[5m] offset +Inf", "Inf"),
+        ("x @ 1e30", "1e30"),
+        ("x @ -Inf", "Inf"),
+        ("ru%((t)[11111111111111111111111111111111])", "11111111111111111111111111111111"),
+    ] {
+        let error = parse(query).unwrap_err();
+        assert!(error.message.ends_with("is out of range"), "{query}: {}", error.message);
+        assert_eq!(query.get(error.range.unwrap()), Some(token), "{query}");
+    }
+    for query in
+        ["x[9223372036]", "x offset -5", "x @ 1e18", "x offset 1y", "x{offset=\"inf\"} - 1e30", "inf"]
+    {
+        assert!(parse(query).is_ok(), "{query}");
+    }
+}
+
+#[test]
 fn errors_say_where_and_what_instead() {
     for (query, at, message) in [
         ("sum(x", Some("("), "`(` is not closed"),
