@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use daemon_kit::{args, telemetry};
 
 use crate::cli::{Cli, Command, GlobalArgs, LogFormat, UsageError};
@@ -67,7 +66,7 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::from_args(args) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, io),
     };

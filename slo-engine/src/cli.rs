@@ -3,10 +3,11 @@
 mod prometheus;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{BoolishValueParser, Resettable};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use slo_engine_core::PromDuration;
 
 use crate::commands;
@@ -144,6 +145,30 @@ pub struct InputArgs {
     pub plugins: PluginArgs,
 }
 
+impl Cli {
+    /// Parses arguments and the environment, in which an empty variable counts as none, as in Sloth.
+    ///
+    /// # Errors
+    /// What is wrong with the command line, or the help or version that it asks for.
+    pub fn from_args<I, T>(args: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let mut command = without_empty_variables(Self::command());
+        let matches = command.try_get_matches_from_mut(args)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let command = command.mut_args(|arg| {
+        let empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+        if empty { arg.env(Resettable::Reset) } else { arg }
+    });
+    command.mut_subcommands(without_empty_variables)
+}
+
 impl InputArgs {
     /// `--extra-labels` as a map; of a repeated key the last value stays.
     #[must_use]
@@ -225,7 +250,8 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     if text.is_empty() {
         return Ok(Default::default());
     }
-    match text.split_once('=') {
+    // Sloth takes `KEY:VALUE` too and splits at whichever comes first.
+    match text.split_once([':', '=']) {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("expected KEY=VALUE".to_owned()),
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use daemon_kit::source::Source;
@@ -63,7 +63,7 @@ fn read_limited(stream: &mut dyn Read, length: u64) -> anyhow::Result<Vec<u8>> {
 /// What `-i` names, filtered by `-e` and `-n`, in the order of paths.
 ///
 /// As in Sloth the filters see the path as it is walked (the input path and what is below it), only `.yml` and `.yaml`
-/// files count in a directory, and a file named directly is taken whatever its name.
+/// files, in any case, count in a directory, and a file named directly is taken whatever its name.
 ///
 /// # Errors
 /// A wrong regular expression, a path that cannot be read, or a directory without specs.
@@ -90,7 +90,8 @@ fn discover_path(path: &Path, filter: &Filter) -> anyhow::Result<Vec<Input>> {
         return Ok(vec![Input::File { path: path.to_owned(), relative }]);
     }
     let mut files = Vec::new();
-    walk(path, Path::new(""), filter, &mut files)?;
+    let walk = Walk { filter, shown: cleaned(path) };
+    walk.directory(path, Path::new(""), &mut files)?;
     files.sort();
     if files.is_empty() {
         bail!("{}: no .yml or .yaml files found", path.display());
@@ -98,24 +99,54 @@ fn discover_path(path: &Path, filter: &Filter) -> anyhow::Result<Vec<Input>> {
     Ok(files)
 }
 
-fn walk(dir: &Path, relative: &Path, filter: &Filter, files: &mut Vec<Input>) -> anyhow::Result<()> {
-    for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
-        let entry = entry.with_context(|| dir.display().to_string())?;
-        let path = entry.path();
-        let relative = relative.join(entry.file_name());
-        let kind = entry.file_type().with_context(|| path.display().to_string())?;
-        // A link to a file is followed (Kubernetes mounts ConfigMaps so); one to a directory is not, it may be a loop.
-        if kind.is_dir() {
-            walk(&path, &relative, filter, files)?;
-        } else if is_yaml(&path) && filter.takes(&path) && (kind.is_file() || points_to_file(&path)) {
-            files.push(Input::File { path, relative });
+struct Walk<'a> {
+    filter: &'a Filter,
+    /// The input path as the filters see it.
+    shown: PathBuf,
+}
+
+impl Walk<'_> {
+    fn directory(&self, dir: &Path, relative: &Path, files: &mut Vec<Input>) -> anyhow::Result<()> {
+        for entry in fs::read_dir(dir).with_context(|| dir.display().to_string())? {
+            let entry = entry.with_context(|| dir.display().to_string())?;
+            let path = entry.path();
+            let relative = relative.join(entry.file_name());
+            let kind = entry.file_type().with_context(|| path.display().to_string())?;
+            // A link to a file is followed (Kubernetes mounts ConfigMaps so); one to a directory is not, it may be a loop.
+            if kind.is_dir() {
+                self.directory(&path, &relative, files)?;
+            } else if is_yaml(&path)
+                && self.filter.takes(&self.shown.join(&relative))
+                && (kind.is_file() || points_to_file(&path))
+            {
+                files.push(Input::File { path, relative });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `./slos/../slos` as `slos` and `.` as nothing, by the text alone: what Go's `filepath.Walk` makes of the paths that
+/// filters see.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
+                clean.pop();
+            }
+            Component::ParentDir if clean.has_root() => {}
+            component => clean.push(component),
         }
     }
-    Ok(())
+    clean
 }
 
 fn is_yaml(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "yml" || extension == "yaml")
+    path.extension().is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("yml") || extension.eq_ignore_ascii_case("yaml")
+    })
 }
 
 fn points_to_file(path: &Path) -> bool {

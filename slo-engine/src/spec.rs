@@ -79,8 +79,8 @@ pub struct Object {
     pub namespace: String,
     /// `metadata.labels`.
     pub labels: BTreeMap<String, String>,
-    /// `metadata.annotations`.
-    pub annotations: BTreeMap<String, String>,
+    /// `metadata.annotations`, if written.
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What was read.

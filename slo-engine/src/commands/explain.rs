@@ -80,9 +80,11 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         (Some(name), true) => {
             let known: Vec<_> =
                 read.loaded.slos.iter().map(|located| located.slo.id.as_str()).take(10).collect();
-            return Err(
-                UsageError(format!("there is no SLO `{name}`; there are: {}", known.join(", "))).into()
-            );
+            let known = match known.as_slice() {
+                [] => "none could be read".to_owned(),
+                known => format!("there are: {}", known.join(", ")),
+            };
+            return Err(UsageError(format!("there is no SLO `{name}`; {known}")).into());
         }
         (None, true) => bail!("there is no SLO in {}", args.input.input.display()),
         _ => {}

@@ -27,8 +27,8 @@ pub struct ObjectMeta {
     pub namespace: Option<String>,
     /// `metadata.labels`, without those that every generated object gets.
     pub labels: BTreeMap<String, String>,
-    /// `metadata.annotations`
-    pub annotations: BTreeMap<String, String>,
+    /// `metadata.annotations`; an empty map stays one, as with Sloth.
+    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What groups are put into. Groups of equal sections that follow each other share it.
@@ -92,7 +92,11 @@ fn object(out: &mut String, meta: &ObjectMeta, part: usize, empty: bool) {
     yaml::entry(out, 0, "apiVersion", "monitoring.coreos.com/v1");
     yaml::entry(out, 0, "kind", "PrometheusRule");
     yaml::head(out, 0, "metadata");
-    yaml::map(out, 2, "annotations", &meta.annotations);
+    match &meta.annotations {
+        Some(annotations) if annotations.is_empty() => out.push_str("  annotations: {}\n"),
+        Some(annotations) => yaml::map(out, 2, "annotations", annotations),
+        None => {}
+    }
     let mut labels = meta.labels.clone();
     // Sloth's own labels, `managed-by` included: selectors of Prometheus operators are written for them.
     labels.insert("app.kubernetes.io/component".to_owned(), "SLO".to_owned());

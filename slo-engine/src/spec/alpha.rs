@@ -64,7 +64,7 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, loaded: &mut Loaded) {
         name: spec.name.value.clone(),
         namespace: String::new(),
         labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
+        annotations: None,
     });
     for (index, node) in spec.objectives.iter().enumerate() {
         let before = reader.errors;

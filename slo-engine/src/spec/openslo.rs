@@ -75,7 +75,7 @@ pub(crate) fn load(root: Node<'_>, options: &LoadOptions, references: &Reference
         name: spec.name.value.clone(),
         namespace: String::new(),
         labels: spec.labels.clone(),
-        annotations: BTreeMap::new(),
+        annotations: None,
     });
     let mut labels = spec.labels.clone();
     labels.extend(options.extra_labels.iter().map(|(key, value)| (key.clone(), value.clone())));

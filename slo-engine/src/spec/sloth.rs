@@ -79,7 +79,7 @@ pub(crate) fn prometheus(root: Node<'_>, options: &LoadOptions, loaded: &mut Loa
         name: String::new(),
         namespace: String::new(),
         labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
+        annotations: None,
     };
     group(&mut reader, root, fields, object, options, loaded);
     loaded.diagnostics.append(&mut diagnostics);
@@ -97,7 +97,7 @@ pub(crate) fn kubernetes(root: Node<'_>, options: &LoadOptions, loaded: &mut Loa
         name: String::new(),
         namespace: String::new(),
         labels: BTreeMap::new(),
-        annotations: BTreeMap::new(),
+        annotations: None,
     };
     let mut spec = None;
     for (key, value) in reader.fields(root, "object", &["api_version", "kind", "metadata", "spec", "status"])
@@ -141,6 +141,7 @@ fn metadata(reader: &mut Reader<'_>, node: Node<'_>, object: &mut Object) {
             "namespace" => {
                 object.namespace = reader.text(value, "metadata.namespace").unwrap_or_default().value
             }
+            "annotations" if value.is_null() => object.annotations = None,
             "labels" | "annotations" => {
                 let mut texts = TextMap::new();
                 reader.texts(value, &format!("metadata.{key}"), &mut texts);
@@ -148,7 +149,7 @@ fn metadata(reader: &mut Reader<'_>, node: Node<'_>, object: &mut Object) {
                 if key == "labels" {
                     object.labels = plain;
                 } else {
-                    object.annotations = plain;
+                    object.annotations = Some(plain);
                 }
             }
             _ => {}

@@ -113,6 +113,26 @@ fn a_directory_is_mirrored_and_filtered() {
 }
 
 #[test]
+fn filters_see_clean_paths_and_extensions_may_be_in_capitals() {
+    let directory = files(&[
+        ("in/a.YAML", &spec("shop", &["aa"])),
+        ("in/b.Yml", &spec("shop", &["bb"])),
+        ("c.yaml", &spec("shop", &["cc"])),
+    ]);
+    for (input, filter, listed) in [
+        ("./in", "^in/", &["a.YAML", "b.Yml"][..]),
+        ("in/../in//", "^in/a", &["a.YAML"]),
+        (".", "^[bc]", &["c.yaml"]),
+        ("./in/..", "^in/b", &["in/b.Yml"]),
+    ] {
+        let out = tempfile::tempdir().unwrap();
+        let path = out.path().to_str().unwrap();
+        generate(&["-i", input, "-o", path, "-n", filter]).cwd(directory.path()).ok();
+        assert_eq!(listing(out.path()), listed, "{input} {filter}");
+    }
+}
+
+#[test]
 fn a_directory_can_go_into_one_file_and_a_file_into_a_directory() {
     let directory = files(&[("in/a.yaml", &spec("shop", &["aa"])), ("in/b.yaml", &spec("bank", &["bb"]))]);
     let profile = ["--profile", "sloth"];
@@ -124,6 +144,7 @@ fn a_directory_can_go_into_one_file_and_a_file_into_a_directory() {
     generate(&[&profile[..], &["-i", "in/a.yaml", "-o", "out/"]].concat()).cwd(directory.path()).ok();
     assert_eq!(listing(&directory.path().join("out")), ["a.yaml"]);
     generate(&["-i", "in", "-o", "in"]).cwd(directory.path()).fails("can't be the same directory");
+    generate(&["-i", "in/a.yaml", "-o", "./in/a.yaml"]).cwd(directory.path()).fails("can't be the same file");
 }
 
 #[test]
@@ -147,6 +168,10 @@ fn kubernetes_specs_become_prometheus_rule_objects() {
         })
     );
     assert_eq!(object["spec"]["groups"].as_array().unwrap().len(), 2);
+
+    let bare = KUBERNETES.replace("{note: \"yes\"}", "{}");
+    let bare = generate(&["-i", "-", "--profile", "sloth"]).stdin(bare).ok().stdout;
+    assert_eq!(yaml_one(&bare)["metadata"]["annotations"], json!({}), "as Sloth writes it");
 
     let plain =
         generate(&["-i", "-", "--profile", "sloth", "--format", "prometheus"]).stdin(KUBERNETES).ok().stdout;

@@ -174,6 +174,15 @@ fn s10_03_string_fields_take_scalars_as_yaml_1_1_reads_them() {
     assert_eq!(rule(&sloth(octal).ok().stdout, "slo:objective:ratio")["expr"], "vector(1)");
 }
 
+/// Sloth, reading YAML 1.1, takes these three for line breaks and folds them.
+#[test]
+fn s10_03_unicode_line_breaks_are_characters() {
+    for text in ["a\u{85}b", "a \u{2028} b", "\u{2029}c"] {
+        let out = sloth(with_sli(EVENTS, &format!("    labels: {{key: '{text}'}}\n"))).ok().stdout;
+        assert_eq!(rule(&out, "sloth_slo_info")["labels"]["key"], text);
+    }
+}
+
 #[test]
 fn s10_03_kubernetes_specs_take_only_strings() {
     sloth(KUBERNETES.replace("service: shop", "service: yes")).fails("must be text");
@@ -214,6 +223,14 @@ slos:
 ";
     let out = sloth(text).ok().stdout;
     assert!(group_names(&out).contains(&"sloth-slo-meta-recordings-shop-two".to_owned()));
+}
+
+/// Sloth's reader is more lenient than any version of YAML.
+#[test]
+fn s10_04_what_yaml_forbids_is_an_error_with_its_place() {
+    for line in ["description: 'a'#b", "labels: {key: -, other: a}", "description: \u{feff}a"] {
+        sloth(with_sli(EVENTS, &format!("    {line}\n"))).fails("--> <stdin>:8:");
+    }
 }
 
 #[test]
@@ -269,6 +286,50 @@ fn s10_06_labels_of_a_disabled_alert_are_not_looked_at() {
 #[test]
 fn s10_06_openslo_may_divide_a_query_by_itself() {
     sloth(OPENSLO.replace("good[", "all[")).ok();
+}
+
+#[test]
+fn s10_06_openslo_has_its_own_period() {
+    let text = OPENSLO
+        .replace("  objectives:", "  timeWindows: [{unit: day, count: 28, isRolling: true}]\n  objectives:");
+    let out = sloth(&text).ok().stdout;
+    assert_eq!(rule(&out, "slo:time_period:days")["expr"], "vector(28)");
+    assert_eq!(rule(&out, "slo:sli_error:ratio_rate4w")["labels"]["sloth_window"], "4w");
+    let many = text.replace("isRolling: true}", "isRolling: true}, {unit: Day, count: 7}");
+    sloth(many).fails("only one time window is supported");
+    sloth(text.replace("unit: day", "unit: Week")).fails("only time windows in days are supported");
+}
+
+/// What Sloth has no feature for, because any query will do.
+#[test]
+fn latencies_gauges_and_groups_are_the_users_queries() {
+    let directory = tempfile::tempdir().unwrap();
+    let all = "sum(rate(d_count[{{.window}}]))";
+    for (error, total) in [
+        ("sum(rate(d_count[{{.window}}])) - sum(rate(d_bucket{le=\"0.3\"}[{{.window}}]))", all),
+        (
+            "histogram_count(sum(rate(d[{{.window}}]))) * (1 - histogram_fraction(0, 0.3, sum(rate(d[{{.window}}]))))",
+            all,
+        ),
+        ("histogram_count(sum(rate(d[{{.window}}])))", "histogram_count(sum(rate(e[{{.window}}])))"),
+        (
+            "sum(count_over_time(up[{{.window}}])) - sum(sum_over_time(up[{{.window}}]))",
+            "sum(count_over_time(up[{{.window}}]))",
+        ),
+        ("sum by (cluster) (rate(bad[{{.window}}]))", "sum by (cluster) (rate(all[{{.window}}]))"),
+    ] {
+        let sli = format!("{{events: {{error_query: '{error}', total_query: '{total}'}}}}");
+        for profile in ["sloth", "lean"] {
+            let flags = ["generate", "--profile", profile, "-i", "-"];
+            let out = slo_engine(flags).stdin(with_sli(&sli, "")).ok().stdout;
+            put(directory.path(), "rules.yaml", &out);
+            promtool_check(&directory.path().join("rules.yaml"));
+            if profile == "sloth" {
+                let ratio = rule(&out, "slo:sli_error:ratio_rate30m");
+                assert_eq!(ratio["expr"], format!("({error})\n/\n({total})\n").replace("{{.window}}", "30m"));
+            }
+        }
+    }
 }
 
 #[test]
@@ -363,6 +424,43 @@ fn s10_10_flags_are_read_from_sloths_environment_names() {
     assert_eq!(group_names(&out), ["sloth-slo-sli-recordings-shop-aa", "sloth-slo-meta-recordings-shop-aa"]);
     let period = rule(&out, "slo:sli_error:ratio_rate4w");
     assert_eq!((&period["labels"]["one"], &period["labels"]["two"]), (&"1".into(), &"x=y".into()));
+}
+
+#[test]
+fn s10_10_labels_are_split_at_the_first_colon_or_equals_sign() {
+    let generate = |label: &str| {
+        let flags = ["generate", "--profile", "sloth", "-i", "-", "-l", label];
+        slo_engine(flags).stdin(spec("checkout")).ok().stdout
+    };
+    for (label, key, value) in [("a:b", "a", "b"), ("a:b=c", "a", "b=c"), ("a=b:c", "a", "b:c")] {
+        assert_eq!(rule(&generate(label), "sloth_slo_info")["labels"][key], value, "{label}");
+    }
+}
+
+#[test]
+fn s10_10_empty_variables_count_as_none() {
+    let generate = || slo_engine(["generate", "--profile", "sloth", "-i", "-"]).stdin(spec("checkout"));
+    let plain = generate().ok().stdout;
+    for name in [
+        "DEBUG",
+        "NO_LOG",
+        "NO_COLOR",
+        "LOGGER",
+        "OUT",
+        "FS_EXCLUDE",
+        "FS_INCLUDE",
+        "EXTRA_LABELS",
+        "DISABLE_RECORDINGS",
+        "DISABLE_ALERTS",
+        "PLUGINS_PATH",
+        "SLO_PERIOD_WINDOWS_PATH",
+        "DEFAULT_SLO_PERIOD",
+        "SLO_PLUGINS",
+        "DISABLE_DEFAULT_SLO_PLUGINS",
+        "K8S_TRANSFORM_PLUGIN_ID",
+    ] {
+        assert_eq!(generate().env(&format!("SLOTH_{name}"), "").ok().stdout, plain, "{name}");
+    }
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn described(read: &Read) -> String {
         Read::Windows(catalogue) => return format!("{catalogue:#?}\n"),
     };
     for object in &loaded.objects {
-        let meta = (&object.namespace, &object.labels, &object.annotations);
+        let meta = (&object.namespace, &object.labels, object.annotations.clone().unwrap_or_default());
         writeln!(out, "{:?} #{} {:?} {meta:?}", object.spec, object.document, object.name).unwrap();
     }
     for located in &loaded.slos {

@@ -70,7 +70,7 @@ impl Report {
             return writeln!(io.stderr, "nothing written{found}");
         }
         let Counts { slos, rules, .. } = self.counts;
-        write!(io.stderr, "{rules} rules for {slos} SLOs")?;
+        write!(io.stderr, "{rules} rules for {slos} SLO{}", if slos == 1 { "" } else { "s" })?;
         match self.files {
             0 => {}
             1 => write!(io.stderr, " in 1 file")?,

@@ -36,6 +36,9 @@ impl Target {
             }
         };
         if !tree {
+            if same(input, out) {
+                bail!("input and output can't be the same file: {}", input.display());
+            }
             return Ok(Self::File(out.to_owned()));
         }
         if from_directory && same(input, out) {
@@ -115,5 +118,8 @@ mod tests {
         assert_eq!(of(&path("new.yaml"), true), Target::File(path("new.yaml")));
         let error = Target::of(directory.path(), true, directory.path()).unwrap_err().to_string();
         assert!(error.starts_with("input and output can't be the same directory"), "{error}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = Target::of(file.path(), false, file.path()).unwrap_err().to_string();
+        assert!(error.starts_with("input and output can't be the same file"), "{error}");
     }
 }
