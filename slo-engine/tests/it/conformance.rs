@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::cli::{promtool_check, slo_engine, yaml};
+use crate::cli::{promtool_check, rules, slo_engine, yaml};
 
 fn cases() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/conformance")
@@ -44,9 +44,13 @@ fn without_version(mut value: Value) -> Value {
 }
 
 fn generated(case: &str, profile: &str) -> String {
+    generated_as(case, profile, &[])
+}
+
+fn generated_as(case: &str, profile: &str, more: &[&str]) -> String {
     let input = cases().join(case).join("input.yaml");
     let args = ["generate", "--profile", profile, "-i", input.to_str().unwrap()];
-    slo_engine(args.into_iter().chain(flags(case).iter().copied())).ok().stdout
+    slo_engine(args.into_iter().chain(flags(case).iter().copied()).chain(more.iter().copied())).ok().stdout
 }
 
 #[test]
@@ -63,6 +67,24 @@ fn rules_are_equal_to_sloths() {
         seen += 1;
     }
     assert_eq!(seen, 7);
+}
+
+/// What dashboards and routes of alerts look for: every name of a record or alert with its labels, `sloth_mode` included.
+#[test]
+fn lean_has_every_name_of_sloth() {
+    for case in case_names() {
+        let named = |profile: &str| -> Vec<(String, Value)> {
+            let text = generated_as(&case, profile, &["--format", "prometheus"]);
+            rules(&text).into_iter().map(|(name, rule)| (name, rule["labels"].clone())).collect()
+        };
+        let lean = named("lean");
+        for (name, labels) in named("sloth") {
+            assert!(
+                lean.contains(&(name.clone(), labels.clone())),
+                "{case}: no {name} {labels} in {lean:#?}"
+            );
+        }
+    }
 }
 
 #[test]

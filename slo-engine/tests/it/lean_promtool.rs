@@ -2,7 +2,7 @@
 
 use slo_engine_core::{NoData, RuleKind, Severity};
 
-use crate::lean_support::{World, ask, check, kinds, lean, named, promtools, shop};
+use crate::lean_support::{World, ask, check, events, kinds, lean, named, promtools, shop};
 
 #[test]
 fn every_way_of_counting_passes_promtool() {
@@ -28,6 +28,47 @@ fn every_way_of_counting_passes_promtool() {
     let alerts = all.iter().flat_map(|g| &g.rules).filter(|r| r.kind == RuleKind::Alert).count();
     assert_eq!(alerts, 6 * 3 * 2 * 3);
     check(&all);
+}
+
+#[test]
+fn groups_by_label_are_counted_each() {
+    let slo = slo_engine_core::Slo {
+        objective: 99.0,
+        sli: events(
+            "sum by (cluster) (rate(bad_total[{{.window}}]))",
+            "sum by (cluster) (rate(all_total[{{.window}}]))",
+        ),
+        ..shop()
+    };
+    let (groups, findings) = lean(&slo);
+    assert!(findings.is_empty(), "{findings:?}");
+    check(&groups);
+    // The second cluster never had an error: its series of errors is not there.
+    let series = vec![
+        ("all_total{cluster=\"a\"}".to_owned(), "0+30x500".to_owned()),
+        ("all_total{cluster=\"b\"}".to_owned(), "0+60x500".to_owned()),
+        ("bad_total{cluster=\"a\"}".to_owned(), "0+6x500".to_owned()),
+    ];
+    let by_cluster = |metric: &str| format!("max by (cluster) ({metric})");
+    let questions = [
+        by_cluster("slo:sli_error:ratio_rate1h"),
+        by_cluster("slo:current_burn_rate:ratio"),
+        "count by (cluster, sloth_severity) (ALERTS{alertstate=\"firing\"})".to_owned(),
+    ];
+    for tool in promtools() {
+        let questions = questions.iter().map(|question| (14_400, question.clone())).collect();
+        let world = World { series: series.clone(), questions };
+        let told: Vec<Vec<(String, f64)>> = ask(&tool, &groups, &[world], 30)
+            .remove(0)
+            .iter()
+            .map(|answer| answer.iter().map(|(k, v)| (k.clone(), (v * 1e9).round() / 1e9)).collect())
+            .collect();
+        let (a, b) = ("{cluster=\"a\"}".to_owned(), "{cluster=\"b\"}".to_owned());
+        assert_eq!(told[0], [(a.clone(), 0.2), (b.clone(), 0.0)], "{tool}");
+        assert_eq!(told[1], [(a, 20.0), (b, 0.0)], "{tool}");
+        let page = "{cluster=\"a\", sloth_severity=\"page\"}".to_owned();
+        assert_eq!(told[2], [(page, 1.0)], "{tool}");
+    }
 }
 
 #[test]

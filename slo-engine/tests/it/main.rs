@@ -14,6 +14,7 @@ mod cli;
 mod commands;
 mod conformance;
 mod diff;
+mod docs;
 mod e2e;
 mod equivalence;
 mod explain;
