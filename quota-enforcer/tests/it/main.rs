@@ -1,1 +1,2 @@
 //! Against real servers.
+mod rules;
