@@ -233,3 +233,6 @@ fn overlap(a: &Entity, b: &Entity) -> bool {
     };
     meet(a.user_part(), b.user_part()) && meet(a.client_id_part(), b.client_id_part())
 }
+
+#[cfg(test)]
+mod tests;

@@ -220,3 +220,140 @@ impl<'a> Index<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::quota::Slot;
+
+    const KEY: Key = Key::ProducerByteRate;
+
+    fn snapshot(quotas: &[(&str, f64)]) -> Snapshot {
+        let slot = |entity: &str| Slot { entity: entity.parse().unwrap(), key: KEY };
+        quotas.iter().map(|(entity, value)| (slot(entity), *value)).collect()
+    }
+
+    fn client(user: Option<&str>, client_id: Option<&str>) -> Client {
+        Client { user: user.map(str::to_owned), client_id: client_id.map(str::to_owned) }
+    }
+
+    fn names(found: &[(&Entity, f64)]) -> Vec<String> {
+        found.iter().map(|(entity, _)| entity.to_string()).collect()
+    }
+
+    /// Every quota that covers the client, as text and in the order of ranks, without any index.
+    fn covering(snapshot: &Snapshot, client: &Client) -> Vec<(Entity, f64)> {
+        let mut all: Vec<(Entity, f64)> = snapshot
+            .of_key(KEY)
+            .filter(|(entity, _)| entity.covers(client))
+            .map(|(entity, value)| (entity.clone(), value))
+            .collect();
+        all.sort_by_key(|(entity, _)| entity.rank());
+        all
+    }
+
+    fn part() -> impl Strategy<Value = Part> {
+        prop_oneof![Just(Part::Default), "[ab]".prop_map(Part::Name)]
+    }
+
+    fn entity() -> impl Strategy<Value = Entity> {
+        prop_oneof![
+            part().prop_map(Entity::User),
+            part().prop_map(Entity::ClientId),
+            (part(), part()).prop_map(|(user, client_id)| Entity::Pair(user, client_id)),
+        ]
+    }
+
+    fn any_snapshot() -> impl Strategy<Value = Snapshot> {
+        let key = prop_oneof![4 => Just(KEY), 1 => Just(Key::ConsumerByteRate)];
+        let slot = (entity(), key).prop_map(|(entity, key)| Slot { entity, key });
+        proptest::collection::btree_map(slot, 1.0..100.0f64, 0..12)
+            .prop_map(|values| values.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn the_most_specific_quota_binds(snapshot in any_snapshot(), user in "[abc]", client_id in "[abc]") {
+            let client = client(Some(&user), Some(&client_id));
+            let index = Index::new(&snapshot, KEY);
+            let effective = index.effective(&client);
+            let found: Vec<(Entity, f64)> = effective
+                .binding
+                .into_iter()
+                .chain(effective.shadowed)
+                .map(|(entity, value)| (entity.clone(), value))
+                .collect();
+            prop_assert_eq!(found, covering(&snapshot, &client));
+            prop_assert!(effective.unsure.is_empty());
+        }
+
+        /// Wherever a sensor's tags lead back to the quota that binds the client, as the broker itself must find it, the
+        /// tags alone lead there too, or what they hide is named.
+        #[test]
+        fn tags_tell_what_binds(snapshot in any_snapshot(), user in "[abc]", client_id in "[abc]") {
+            let whole = client(Some(&user), Some(&client_id));
+            let index = Index::new(&snapshot, KEY);
+            let tags = index.tags(&whole);
+            let (real, told) = (index.effective(&whole), index.effective(&tags));
+            prop_assert!(real.binding == told.binding || real.binding.is_some_and(|found| told.unsure.contains(&found)));
+            // In use alone, a level gives its tags to every client.
+            if index.levels().count() == 1 {
+                let levels = Levels { user: tags.client_id.is_none(), client_id: tags.user.is_none(), pair: tags == whole };
+                prop_assert_eq!(levels, index.levels());
+            }
+        }
+
+        #[test]
+        fn levels_after_a_write_are_those_of_the_snapshot_after_it(snapshot in any_snapshot(), entity in entity(), to in proptest::option::of(1.0..9.0f64)) {
+            let told = Index::new(&snapshot, KEY).levels_after(&entity, to);
+            let mut after = snapshot.clone();
+            after.set(Slot { entity, key: KEY }, to);
+            prop_assert_eq!(told, Index::new(&after, KEY).levels());
+        }
+    }
+
+    #[test]
+    fn labels_follow_the_levels_in_use() {
+        // The states of a real broker in turn: three series by client id, then one by both, then all by user.
+        let default = ("client-id=<default>", 1e12);
+        let pair = ("user=alice,client-id=app1", 5e4);
+        let tags = |quotas: &[(&str, f64)], user: &str, client_id: &str| {
+            let snapshot = snapshot(quotas);
+            Index::new(&snapshot, KEY).tags(&client(Some(user), Some(client_id)))
+        };
+        assert_eq!(tags(&[default], "alice", "app1"), client(None, Some("app1")));
+        assert_eq!(tags(&[default, pair], "alice", "app1"), client(Some("alice"), Some("app1")));
+        assert_eq!(tags(&[default, pair], "alice", "app2"), client(None, Some("app2")));
+        let users = ("user=<default>", 1e12);
+        assert_eq!(tags(&[default, users], "bob", "app3"), client(Some("bob"), None));
+        let alice = ("user=alice", 5e4);
+        assert_eq!(tags(&[alice], "bob", "app3"), client(Some("bob"), None));
+        assert_eq!(tags(&[alice, default], "bob", "app3"), client(None, Some("app3")));
+        assert_eq!(tags(&[alice, pair], "bob", "app3"), client(None, Some("app3")));
+        assert_eq!(tags(&[pair], "bob", "app3"), client(Some("bob"), Some("app3")));
+    }
+
+    #[test]
+    fn what_an_unknown_part_hides_is_named() {
+        let quotas = [
+            ("user=alice,client-id=app1", 1.0),
+            ("user=alice,client-id=app2", 2.0),
+            ("user=bob", 3.0),
+            ("client-id=app1", 4.0),
+        ];
+        let snapshot = snapshot(&quotas);
+        let index = Index::new(&snapshot, KEY);
+        let app1 = index.effective(&client(None, Some("app1")));
+        assert_eq!(
+            (app1.value(), names(&app1.unsure)),
+            (Some(4.0), vec!["user=alice,client-id=app1".to_owned()])
+        );
+        let alice = index.effective(&client(Some("alice"), None));
+        assert_eq!((alice.value(), alice.unsure.len()), (None, 2));
+        let bob = index.effective(&client(Some("bob"), None));
+        assert_eq!((bob.value(), bob.unsure.len()), (Some(3.0), 0));
+        assert_eq!(index.effective(&client(None, None)).unsure.len(), 4);
+    }
+}

@@ -197,3 +197,6 @@ pub fn next(
     }
     Some(Step { to, last: to <= goal, mute: safety.mute(peak, standing, to) })
 }
+
+#[cfg(test)]
+mod tests;
