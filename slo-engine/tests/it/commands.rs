@@ -11,7 +11,9 @@ fn help_names_every_command_and_flag() {
         let output = run(&[command, "--help"], "");
         assert!(output.code == 0 && !output.stdout.is_empty(), "{command}");
     }
-    golden_run("help_validate", "validate --help");
+    for command in ["generate", "validate", "diff", "explain", "backfill"] {
+        golden_run(&format!("help_{command}"), &format!("{command} --help"));
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::cli::{files, get, group_names, promtool_check, put, rule, rules, slo_engine, yaml, yaml_one};
+use crate::support::golden_run;
 
 fn spec(service: &str, names: &[&str]) -> String {
     let slos: String = names
@@ -65,6 +66,20 @@ fn listing(root: &std::path::Path) -> Vec<String> {
     below(root, root, &mut found);
     found.sort();
     found
+}
+
+/// What is written for people to read: own keys, and each format in each profile.
+#[test]
+fn rules_look_as_they_did() {
+    let spec = "testdata/cli/own-keys.yaml";
+    golden_run(
+        "generate_own_keys",
+        &format!("generate -i {spec} --dashboard-url https://grafana.example.org/d/slo?id={{id}}"),
+    );
+    for format in ["prometheus", "prometheus-operator", "mimir"] {
+        let line = format!("generate --profile sloth --format {format} -i {spec}");
+        golden_run(&format!("generate_sloth_{format}"), &line);
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ pub(super) fn query(
     findings: &mut Vec<Finding>,
 ) {
     window_in_string(tokens, template, field, findings);
+    matchers(rendered, tokens, template, field, findings);
     let mut push = |code, token: &Token, severity, message: String, help: &str| {
         let offset = template.source_offset(token.range.start, "1m");
         findings.push(finding(severity, code, field.clone(), message).help(help).offset(Some(offset)));
@@ -105,6 +106,48 @@ pub(super) fn query(
                 "write `=~` to match a regular expression",
             );
         }
+    }
+}
+
+/// Matchers of one selector that no label can satisfy together.
+fn matchers(
+    rendered: &str,
+    tokens: &[Token],
+    template: &Template,
+    field: &Field,
+    findings: &mut Vec<Finding>,
+) {
+    let mut seen: Vec<(&str, bool, String)> = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        if token.text(rendered) == "{" {
+            seen.clear();
+        }
+        let Some([name, operator, value]) = tokens.get(index..index + 3) else { return };
+        let (label, equal) = match (name.kind, operator.text(rendered)) {
+            (Kind::Ident, "=") => (name.text(rendered), true),
+            (Kind::Ident, "!=") => (name.text(rendered), false),
+            _ => continue,
+        };
+        let Some(text) = lex::unquote(value.text(rendered)) else { continue };
+        let never = seen.iter().any(|(other, other_equal, other_text)| {
+            *other == label
+                && match (equal, other_equal) {
+                    (true, true) => text != *other_text,
+                    (true, false) | (false, true) => text == *other_text,
+                    (false, false) => false,
+                }
+        });
+        if never {
+            let message =
+                format!("the selector matches nothing: what it asks of `{label}` contradicts itself");
+            let offset = template.source_offset(name.range.start, "1m");
+            findings.push(
+                finding(Severity::Warning, "matcher-never", field.clone(), message)
+                    .help(format!("for one of several values write `{label}=~\"one|other\"`"))
+                    .offset(Some(offset)),
+            );
+        }
+        seen.push((label, equal, text));
     }
 }
 

@@ -203,6 +203,27 @@ fn suspicious_queries_are_remarked_on() {
 }
 
 #[test]
+fn matchers_that_exclude_each_other_are_remarked_on() {
+    let lints = CheckOptions { lints: true, ..CheckOptions::default() };
+    let never = |query: &str| codes(&Slo { sli: raw(query), ..slo() }, &lints).contains(&"matcher-never");
+    for query in [
+        r#"sum(rate(x{a="b", a="c"}[{{.window}}]))"#,
+        r#"sum(rate(x{a="b", c=~"d", a!='b'}[{{.window}}]))"#,
+        r#"sum(rate(y{a="b"}[{{.window}}])) + sum(rate(x{a!="b", a="b"}[{{.window}}]))"#,
+    ] {
+        assert!(never(query), "{query}");
+    }
+    for query in [
+        r#"sum(rate(x{a="b", a='b'}[{{.window}}]))"#,
+        r#"sum(rate(x{a!="b", a!="c", b="c"}[{{.window}}]))"#,
+        r#"sum(rate(x{a="b"}[{{.window}}])) / sum(rate(x{a="c"}[{{.window}}]))"#,
+        r#"sum(rate(x{a="b", a=~"c"}[{{.window}}]))"#,
+    ] {
+        assert!(!never(query), "{query}");
+    }
+}
+
+#[test]
 fn every_error_is_reported_at_once() {
     let bad = Slo {
         service: String::new(),
