@@ -28,7 +28,11 @@ pub struct Recovery {
 /// is not applied any more: at least the lease and a request's time.
 #[must_use]
 pub fn is_open(hold: &Hold, live: Option<f64>, now: Timestamp, in_flight: Duration) -> bool {
-    hold.intent.is_some_and(|intent| !same(live, intent.to) && now.since(intent.at) < in_flight)
+    hold.intent.is_some_and(|intent| {
+        // A write of what stands already cannot be told from one that was not made.
+        let done = same(live, intent.to) && !same(intent.from, intent.to);
+        !done && now.since(intent.at) < in_flight
+    })
 }
 
 /// Compares a hold with the value that stands in its slot.
@@ -121,3 +125,6 @@ fn what(hold: &Hold) -> &'static str {
 fn word(value: Option<f64>) -> String {
     value.map_or_else(|| "no quota".to_owned(), |value| value.to_string())
 }
+
+#[cfg(test)]
+mod tests;
