@@ -1,1 +1,3 @@
 //! The world: Prometheus, the brokers' quotas, the ledger in Kafka.
+
+pub mod ledger;

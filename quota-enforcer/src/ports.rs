@@ -89,6 +89,7 @@ pub struct Observed {
 #[async_trait]
 pub trait LedgerStore: Send + Sync {
     /// Writes facts and audit entries (sealed into the chain here) in one transaction, and returns the chain's new end.
+    /// With nothing to write it renews the lease.
     async fn commit(&self, changes: &[Change], entries: &[Entry]) -> Result<Head, LedgerFault>;
     /// How long the lease still lasts: from the start of the last committed transaction. Zero when it ran out.
     fn lease_left(&self) -> Duration;
@@ -105,4 +106,8 @@ pub enum LedgerFault {
     /// It was not written in time, or its outcome is unknown; the transaction was aborted where that was possible.
     #[error("{0}")]
     Unavailable(String),
+    /// Ledger or audit are not what was written: deleted, emptied, changed. Nothing may be enforced until a person has
+    /// looked at it.
+    #[error("{0}")]
+    Lost(String),
 }

@@ -1,0 +1,197 @@
+//! From being assigned to leading. All of it blocks.
+
+use std::time::Duration;
+
+use quota_enforcer_core::audit::{Entry, Event, Head};
+use quota_enforcer_core::ledger::{Change, Fact, Leader};
+use serde_json::Value;
+
+use super::audit::{Tail, tail};
+use super::read::{Facts, Reader};
+use super::store::{Batch, Known, leader};
+use super::writer::{Broken, Writer};
+use super::{Fault, Place};
+
+/// What a new leader has.
+pub(super) struct Established {
+    pub(super) writer: Writer,
+    pub(super) known: Known,
+    pub(super) leader: Leader,
+    /// On the clock's monotonic scale: nobody else acts from here on.
+    pub(super) act_from: Duration,
+}
+
+/// Fences, reads, checks, and writes who leads now. `claimed` is the ledger's end as it was claimed last.
+pub(super) fn establish(place: &Place, cluster: &str, claimed: Option<i64>) -> Result<Established, Fault> {
+    let settings = &place.settings;
+    let mut writer = Writer::fence(place)?;
+    let fenced_at = place.clock.monotonic();
+    let reader = Reader::open(place, &settings.ledger)?;
+    reader.seek(reader.low)?;
+    let mut facts = Facts::new(&settings.ledger);
+    facts.read(&reader)?;
+    check_extent(&settings.ledger, &reader, &facts, claimed)?;
+    let tail = tail(place)?;
+    check_anchor(place, facts.ledger.head.as_ref(), &tail)?;
+    let before = facts.ledger.leader.clone();
+    if let Some(before) = &before
+        && before.cluster != cluster
+    {
+        return Err(Fault::Lost(format!(
+            "topic {} is the ledger of cluster {}, and this is cluster {cluster}",
+            settings.ledger, before.cluster
+        )));
+    }
+
+    writer.read_up_to(&settings.ledger, facts.last);
+    if let Some((offset, _)) = tail.last {
+        writer.read_up_to(&settings.audit, offset);
+    }
+    let started = place.clock.monotonic();
+    let leader = leader(place, cluster, before.as_ref().map_or(0, |leader| leader.epoch) + 1);
+    let ledger = facts.ledger.clone();
+    let batch = Batch::new(
+        settings,
+        &ledger,
+        &leader,
+        &[Change::Put(Fact::Leader(leader.clone()))],
+        &[elected(&leader)],
+    )
+    .map_err(|error| Fault::Lost(error.to_string()))?;
+    writer.transact(&batch.records).map_err(|broken| match broken {
+        Broken::Moved(text) => Fault::Lost(text),
+        other => Fault::Late(format!("who leads could not be written: {other}")),
+    })?;
+    let known = Known { ledger: batch.ledger, renewed: started };
+    see_own_record(&mut facts, &reader, &leader)?;
+    if facts.ledger.leader != known.ledger.leader {
+        return Err(Fault::Late("another process has become leader at the same time".to_owned()));
+    }
+    facts.read(&reader)?;
+    if facts.ledger != known.ledger {
+        return Err(Fault::Late("the ledger was written while it was read".to_owned()));
+    }
+    Ok(Established {
+        writer,
+        known,
+        leader,
+        act_from: act_from(before.as_ref(), fenced_at, settings.request_timeout),
+    })
+}
+
+/// An old leader may act until its lease ends, and what it sent then may take effect a little later. A leader without
+/// lease has said that it is done.
+fn act_from(before: Option<&Leader>, fenced_at: Duration, request_timeout: Duration) -> Duration {
+    match before.map(|leader| leader.lease_ms) {
+        None | Some(0) => fenced_at,
+        Some(lease) => fenced_at + Duration::from_millis(lease) + request_timeout,
+    }
+}
+
+/// Reads on until the record that was just written: what lay before it has been read then, whatever a broker that just
+/// became leader said about the end.
+fn see_own_record(facts: &mut Facts, reader: &Reader, own: &Leader) -> Result<(), Fault> {
+    loop {
+        let Some(record) = reader.next()? else { continue };
+        if facts.take(&record)? == Change::Put(Fact::Leader(own.clone())) {
+            return Ok(());
+        }
+    }
+}
+
+fn elected(leader: &Leader) -> Entry {
+    Entry {
+        at: leader.since,
+        event: Event::Leader,
+        by: leader.instance.clone(),
+        slot: None,
+        before: None,
+        after: None,
+        why: format!("{} leads", leader.instance),
+        evidence: Value::Null,
+        policy: String::new(),
+    }
+}
+
+/// A compacted topic keeps its beginning, and its end does not move back.
+fn check_extent(ledger: &str, reader: &Reader, facts: &Facts, claimed: Option<i64>) -> Result<(), Fault> {
+    if reader.low > 0 {
+        return Err(Fault::Lost(format!(
+            "topic {ledger} begins with record {}: what lay before it was deleted, which a compacted topic never does by itself",
+            reader.low
+        )));
+    }
+    let end = reader.end.max(facts.last + 1);
+    match claimed {
+        Some(claimed) if end < claimed => Err(Fault::Lost(format!(
+            "topic {ledger} ends at record {end}, and it had {claimed} when it was led last: it was emptied or created anew"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The chain's end in the ledger is that of the audit topic: both were written in one transaction.
+fn check_anchor(place: &Place, anchor: Option<&Head>, tail: &Tail) -> Result<(), Fault> {
+    let (ledger, audit) = (&place.settings.ledger, &place.settings.audit);
+    let anchored = anchor.filter(|head| head.seq > 0);
+    let lost = |text: String| Err(Fault::Lost(text));
+    match (anchored, &tail.last) {
+        (None, None) => Ok(()),
+        (Some(anchor), Some((_, end))) if anchor == end => Ok(()),
+        // When retention took everything, the anchor alone remains.
+        (Some(_), None) if tail.low > 0 => Ok(()),
+        (Some(anchor), None) => lost(format!(
+            "topic {audit} is empty, and ledger {ledger} anchors record {}: the audit topic was emptied or created anew",
+            anchor.seq
+        )),
+        (None, Some((_, end))) => lost(format!(
+            "ledger {ledger} knows no audit record, and topic {audit} ends with record {}: the ledger was emptied or created anew, \
+             or this is the audit topic of another ledger",
+            end.seq
+        )),
+        (Some(anchor), Some((_, end))) if end.seq > anchor.seq => lost(format!(
+            "ledger {ledger} anchors audit record {}, and topic {audit} ends with record {}: the ledger lost its last records",
+            anchor.seq, end.seq
+        )),
+        (Some(anchor), Some((_, end))) if end.seq < anchor.seq => lost(format!(
+            "ledger {ledger} anchors audit record {}, and topic {audit} ends with record {}: the end of the audit topic was cut off",
+            anchor.seq, end.seq
+        )),
+        (Some(anchor), Some(_)) => lost(format!(
+            "audit record {} is not the one that ledger {ledger} anchors: it was changed",
+            anchor.seq
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quota_enforcer_core::time::Timestamp;
+
+    use super::*;
+
+    const FENCED: Duration = Duration::from_secs(100);
+    const REQUEST: Duration = Duration::from_secs(5);
+
+    fn leader(lease_ms: u64) -> Leader {
+        Leader {
+            cluster: "c".to_owned(),
+            epoch: 1,
+            instance: "a".to_owned(),
+            since: Timestamp(0),
+            lease_ms,
+            api: None,
+        }
+    }
+
+    #[test]
+    fn the_old_lease_and_its_last_request_are_waited_for() {
+        assert_eq!(act_from(Some(&leader(20_000)), FENCED, REQUEST), Duration::from_secs(125));
+    }
+
+    #[test]
+    fn nobody_or_someone_who_is_done_is_not_waited_for() {
+        assert_eq!(act_from(None, FENCED, REQUEST), FENCED);
+        assert_eq!(act_from(Some(&leader(0)), FENCED, REQUEST), FENCED);
+    }
+}

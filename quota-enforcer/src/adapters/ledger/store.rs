@@ -1,0 +1,352 @@
+//! What a leader writes to.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use quota_enforcer_core::audit::{Entry, Head};
+use quota_enforcer_core::ledger::{Change, Fact, Leader, Ledger};
+use quota_enforcer_core::time::{Timestamp, millis};
+use tokio::sync::watch;
+
+use super::audit::tail;
+use super::member::Standing;
+use super::read::read_facts;
+use super::writer::{Broken, Outgoing, Writer};
+use super::{Fault, Place, Settings, topics};
+use crate::ports::{LedgerFault, LedgerStore};
+
+/// Why a leadership ended.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum End {
+    /// Another process has fenced this one.
+    #[error("another process leads")]
+    Fenced,
+    /// The group has taken the ledger away, or this process has left it.
+    #[error("the group has taken the ledger away")]
+    Revoked,
+    /// It was given up.
+    #[error("the leadership was given up")]
+    Resigned,
+    /// Nobody knows whether the last transaction was committed.
+    #[error("it is not known whether the last transaction was committed: {0}")]
+    Uncertain(String),
+    /// Ledger or audit are not what was written. Nothing may be enforced until a person has looked at it.
+    #[error("{0}")]
+    Lost(String),
+}
+
+impl End {
+    fn fault(self) -> LedgerFault {
+        match self {
+            Self::Lost(text) => LedgerFault::Lost(text),
+            Self::Fenced | Self::Revoked | Self::Resigned | Self::Uncertain(_) => LedgerFault::Fenced,
+        }
+    }
+}
+
+/// The facts after the last committed transaction, and when that began.
+pub(super) struct Known {
+    pub(super) ledger: Ledger,
+    /// On the clock's monotonic scale.
+    pub(super) renewed: Duration,
+}
+
+/// Records of one transaction, and the facts after it.
+pub(super) struct Batch {
+    pub(super) records: Vec<Outgoing>,
+    pub(super) ledger: Ledger,
+}
+
+impl Batch {
+    /// Seals the entries into the chain. With nothing to write it is the leader's fact again.
+    pub(super) fn new(
+        settings: &Settings,
+        before: &Ledger,
+        leader: &Leader,
+        changes: &[Change],
+        entries: &[Entry],
+    ) -> Result<Self, serde_json::Error> {
+        let mut changes = changes.to_vec();
+        let mut records = Vec::new();
+        if !entries.is_empty() {
+            let mut head = before.head.clone().unwrap_or_default();
+            for entry in entries {
+                let (line, next) = head.append(&leader.cluster, leader.epoch, entry.clone())?;
+                records.push(Outgoing { topic: settings.audit.clone(), key: None, value: Some(line) });
+                head = next;
+            }
+            changes.push(Change::Put(Fact::Head(head)));
+        }
+        if changes.is_empty() {
+            changes.push(Change::Put(Fact::Leader(leader.clone())));
+        }
+        let mut ledger = before.clone();
+        for change in changes {
+            let (key, value) = change.encode()?;
+            records.push(Outgoing { topic: settings.ledger.clone(), key: Some(key), value });
+            ledger.apply(change);
+        }
+        Ok(Self { records, ledger })
+    }
+}
+
+/// The ledger in the hands of its leader. Clones share it.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    place: Place,
+    leader: Leader,
+    act_from: Duration,
+    /// The topics that were led from the start: a new one may have the same name.
+    topics: [(String, u128); 2],
+    term: u64,
+    standing: watch::Receiver<Standing>,
+    end: watch::Sender<Option<End>>,
+    known: Mutex<Known>,
+    writer: Mutex<Writer>,
+}
+
+/// What a store is made from.
+pub(super) struct Office {
+    pub(super) place: Place,
+    pub(super) leader: Leader,
+    pub(super) act_from: Duration,
+    pub(super) topics: [(String, u128); 2],
+    pub(super) term: u64,
+    pub(super) standing: watch::Receiver<Standing>,
+}
+
+impl Store {
+    pub(super) fn new(office: Office, known: Known, writer: Writer) -> Self {
+        let Office { place, leader, act_from, topics, term, standing } = office;
+        let (end, _) = watch::channel(None);
+        let (known, writer) = (Mutex::new(known), Mutex::new(writer));
+        Self(Arc::new(Shared { place, leader, act_from, topics, term, standing, end, known, writer }))
+    }
+
+    /// Why the leadership has ended; `None` while it lasts.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.0.ended()
+    }
+
+    /// Waits until the leadership has ended.
+    pub async fn ended(&self) -> End {
+        let (mut standing, mut end) = (self.0.standing.clone(), self.0.end.subscribe());
+        loop {
+            if let Some(end) = self.0.ended() {
+                return end;
+            }
+            // A sender that is gone says so first.
+            tokio::select! {
+                _ = standing.changed() => {}
+                _ = end.changed() => {}
+            }
+        }
+    }
+
+    /// Reads both topics again and compares them with what was written.
+    ///
+    /// # Errors
+    /// [`LedgerFault::Lost`] when they differ, which ends the leadership.
+    pub async fn verify(&self) -> Result<(), LedgerFault> {
+        self.same_topics().await?;
+        self.blocking(Shared::verify).await
+    }
+
+    /// Ends the leadership. When nobody acts any more, with `done` the next leader need not wait for this lease: for that no
+    /// quota write may be under way, or have an unknown outcome.
+    ///
+    /// # Errors
+    /// When that cannot be written; the leadership has ended all the same.
+    pub async fn resign(&self, done: bool) -> Result<(), LedgerFault> {
+        self.blocking(move |shared| shared.resign(done)).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Shared) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        let shared = Arc::clone(&self.0);
+        // It runs to its end when the caller goes away: what was committed is known then.
+        match tokio::task::spawn_blocking(move || run(&shared)).await {
+            Ok(result) => result,
+            Err(error) => {
+                self.0.finish(End::Uncertain(error.to_string()));
+                Err(LedgerFault::Unavailable(error.to_string()))
+            }
+        }
+    }
+
+    /// Whether the topics are those that were led from the start.
+    async fn same_topics(&self) -> Result<(), LedgerFault> {
+        for (name, id) in &self.0.topics {
+            let gone = match topics::look(&self.0.place, name).await {
+                Ok(Some(topic)) if topic.id == *id => continue,
+                Ok(Some(_)) => format!("topic {name} was deleted and created anew"),
+                Ok(None) => format!("topic {name} was deleted"),
+                Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+            };
+            self.0.finish(End::Lost(gone.clone()));
+            return Err(LedgerFault::Lost(gone));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl LedgerStore for Store {
+    async fn commit(&self, changes: &[Change], entries: &[Entry]) -> Result<Head, LedgerFault> {
+        let (changes, entries) = (changes.to_vec(), entries.to_vec());
+        let result = self.blocking(move |shared| shared.commit(&changes, &entries)).await;
+        if let Err(LedgerFault::Unavailable(_)) = result {
+            // A topic that is gone looks like brokers that are slow.
+            self.same_topics().await.or_else(|fault| match fault {
+                LedgerFault::Unavailable(_) => Ok(()),
+                lost => Err(lost),
+            })?;
+        }
+        result
+    }
+
+    fn lease_left(&self) -> Duration {
+        let shared = &self.0;
+        if shared.ended().is_some() {
+            return Duration::ZERO;
+        }
+        let since = shared.place.clock.monotonic().saturating_sub(lock(&shared.known).renewed);
+        shared.place.settings.lease.saturating_sub(since)
+    }
+
+    fn ledger(&self) -> Ledger {
+        lock(&self.0.known).ledger.clone()
+    }
+}
+
+impl Shared {
+    fn ended(&self) -> Option<End> {
+        if let Some(end) = &*self.end.borrow() {
+            return Some(end.clone());
+        }
+        let assigned = *self.standing.borrow() == Standing::Assigned(self.term);
+        (!assigned).then_some(End::Revoked)
+    }
+
+    /// The first reason stays.
+    fn finish(&self, end: End) {
+        let first = self.end.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert_with(|| end.clone());
+            first
+        });
+        if first {
+            tracing::info!(epoch = self.leader.epoch, reason = %end, "the leadership ends");
+        }
+    }
+
+    fn commit(&self, changes: &[Change], entries: &[Entry]) -> Result<Head, LedgerFault> {
+        let mut writer = lock(&self.writer);
+        if let Some(end) = self.ended() {
+            return Err(end.fault());
+        }
+        self.write(&mut writer, &self.leader, changes, entries)
+    }
+
+    fn write(
+        &self,
+        writer: &mut Writer,
+        leader: &Leader,
+        changes: &[Change],
+        entries: &[Entry],
+    ) -> Result<Head, LedgerFault> {
+        let before = lock(&self.known).ledger.clone();
+        let batch = Batch::new(&self.place.settings, &before, leader, changes, entries)
+            .map_err(|error| LedgerFault::Unavailable(error.to_string()))?;
+        let renewed = self.place.clock.monotonic();
+        match writer.transact(&batch.records) {
+            Ok(()) => {
+                let head = batch.ledger.head.clone().unwrap_or_default();
+                *lock(&self.known) = Known { ledger: batch.ledger, renewed };
+                Ok(head)
+            }
+            Err(Broken::Aborted(text)) => Err(LedgerFault::Unavailable(text)),
+            Err(Broken::Uncertain(text)) => {
+                self.finish(End::Uncertain(text.clone()));
+                Err(LedgerFault::Unavailable(text))
+            }
+            Err(Broken::Fenced) => {
+                self.finish(End::Fenced);
+                Err(LedgerFault::Fenced)
+            }
+            Err(Broken::Moved(text)) => {
+                self.finish(End::Lost(text.clone()));
+                Err(LedgerFault::Lost(text))
+            }
+        }
+    }
+
+    fn verify(&self) -> Result<(), LedgerFault> {
+        // Nobody else writes: while this is held, the topics stand still.
+        let _writer = lock(&self.writer);
+        if let Some(end) = self.ended() {
+            return Err(end.fault());
+        }
+        let read = read_facts(&self.place).and_then(|facts| Ok((facts.ledger, tail(&self.place)?)));
+        let settings = &self.place.settings;
+        let differs = match read {
+            Ok((ledger, _)) if ledger != lock(&self.known).ledger => {
+                format!("topic {} does not hold what was written", settings.ledger)
+            }
+            Ok((ledger, tail)) => match (tail.last, ledger.head) {
+                (Some((_, end)), Some(head)) if end != head => {
+                    format!("topic {} does not end with the record that was written last", settings.audit)
+                }
+                _ => return Ok(()),
+            },
+            Err(fault @ (Fault::Record { .. } | Fault::Lost(_))) => fault.to_string(),
+            Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+        };
+        // Who was fenced meanwhile has nothing to say about what the next one writes.
+        if let Some(end) = self.ended() {
+            return Err(end.fault());
+        }
+        self.finish(End::Lost(differs.clone()));
+        Err(LedgerFault::Lost(differs))
+    }
+
+    fn resign(&self, done: bool) -> Result<(), LedgerFault> {
+        let mut writer = lock(&self.writer);
+        if let Some(end) = self.ended() {
+            return Err(end.fault());
+        }
+        let over = done && self.place.clock.monotonic() >= self.act_from;
+        // Before that an older lease may still be running, which the next leader has to wait for.
+        let result = match over {
+            true => {
+                let last = Leader { lease_ms: 0, ..self.leader.clone() };
+                self.write(&mut writer, &last, &[], &[]).map(drop)
+            }
+            false => Ok(()),
+        };
+        self.finish(End::Resigned);
+        result
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Who leads, as a fact.
+pub(super) fn leader(place: &Place, cluster: &str, epoch: u64) -> Leader {
+    Leader {
+        cluster: cluster.to_owned(),
+        epoch,
+        instance: place.settings.instance.clone(),
+        since: Timestamp(place.clock.now_ms()),
+        lease_ms: u64::try_from(millis(place.settings.lease)).unwrap_or_default(),
+        api: place.settings.api.clone(),
+    }
+}
