@@ -1,0 +1,405 @@
+//! Rules.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use daemon_kit::config::Spanned;
+use daemon_kit::diagnostic::Diagnostic;
+use daemon_kit::source::Span;
+use quota_enforcer_core::entity::Kind;
+use quota_enforcer_core::policy::{
+    BudgetGuard, Burst, Confirm, HoldTimes, Limit, Measure, Mode, Pattern, Protected, Rule, Select,
+};
+use quota_enforcer_core::quota::Key;
+use quota_enforcer_core::step::{Safety, Window};
+use quota_enforcer_core::usage::human;
+
+use super::check::Check;
+use super::file::{self, Text};
+use super::profile::Profile;
+use super::protected::covers;
+use super::sections::{burn_rate, patterns, promql};
+use super::selector::check_query;
+use super::value::{Amount, Bytes, Count, Line, RuleName, Time, Unit, Url};
+
+/// A bound from here on limits nobody, in any key's unit.
+pub(super) const SENTINEL_FROM: f64 = 1_073_741_824.0;
+
+/// The lowest bound on request time when the file names none: a tenth of a thread.
+const REQUEST_FLOOR: f64 = 10.0;
+
+/// What all rules are checked against.
+struct Context<'a> {
+    protected: &'a Protected,
+    profile: &'a Profile,
+    mute: Duration,
+}
+
+/// All rules that can be read.
+pub(super) fn rules(
+    check: &mut Check<'_>,
+    given: &[Spanned<file::Rule>],
+    protected: &Protected,
+    profile: &Profile,
+    mute: Duration,
+) -> Vec<Rule> {
+    let context = Context { protected, profile, mute };
+    let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+    for rule in given {
+        let Some(name) = &rule.value.name else { continue };
+        let here = check.place(name);
+        match names.get(name.value.as_str()) {
+            None => drop(names.insert(&name.value, here)),
+            Some(first) => {
+                let message = format!("a second rule is called `{}`", name.value);
+                let diagnostic = Diagnostic::error("duplicate", message).at(check.source, here);
+                let diagnostic = diagnostic.related(check.source, *first, "the first one");
+                check.add(diagnostic);
+            }
+        }
+    }
+    given.iter().filter_map(|rule| read(check, rule, &context)).collect()
+}
+
+fn read(check: &mut Check<'_>, given: &Spanned<file::Rule>, context: &Context<'_>) -> Option<Rule> {
+    let (of, given) = (check.place(given), &given.value);
+    let name: Option<RuleName> = check.needed(&given.name, "name", of);
+    let owner = check.read::<Line>(&given.owner).map(|owner| owner.0);
+    let runbook_url = check.read::<Url>(&given.runbook_url).map(|url| url.0);
+    let mode = check.or(&given.mode, Mode::Observe);
+    let entity: Option<Kind> = check.needed(&given.entity, "entity", of);
+    let select = select(check, given, of, entity, context.protected);
+    let key: Option<Key> = check.needed(&given.measure, "measure", of);
+    if let (Some(key), Some(text)) = (key, &given.measure)
+        && !context.profile.series.contains_key(&key)
+    {
+        let message = format!("the metric profile has no series for {}", text.value);
+        check.error(text, "profile", message, "name its selector under `metrics:`");
+    }
+    let query = given.query.as_ref().map(|text| {
+        promql(check, text, check_query(&text.value), "write a query that yields one value per entity");
+        text.value.clone()
+    });
+    let enter: Option<Amount> = check.needed(&given.enter, "enter", of);
+    let release = release(check, given, enter);
+    let measure = match (key, enter, &given.enter) {
+        (Some(key), Some(enter), Some(text)) => measure(check, text, key, enter, query),
+        _ => None,
+    };
+    let confirm = check.or(&given.confirm, Confirm { k: 3, n: 5 });
+    if let Some(text) = &given.confirm
+        && confirm.k > confirm.n
+    {
+        check.error(
+            text,
+            "confirm",
+            format!("{} of only {} samples", confirm.k, confirm.n),
+            "write k of n with k up to n",
+        );
+    }
+    let hold = hold(check, &given.hold);
+    let when = given.when.as_ref().and_then(|when| {
+        let at = check.place(when);
+        let slo = check.needed::<Line>(&when.value.slo, "when.slo", at);
+        let burn = burn_rate(check, &when.value.burn_rate, at);
+        Some(BudgetGuard { slo: slo?.0, burn: burn? })
+    });
+    if given.limit.is_none() {
+        check.missing("limit", of, "write what a client gets, such as `10MB/s`, `2MB/s per broker`, `10% of cluster` or `1.5x baseline`");
+    }
+    let (count, bytes) = (check.read(&given.burst.connections), check.read(&given.burst.request_bytes));
+    let [floor, limit, sentinel] = [&given.floor, &given.limit, &given.sentinel]
+        .map(|text| text.as_ref().zip(check.read::<Amount>(text)));
+    let key = key?;
+    let burst = burst(key, count, bytes);
+    let safe = Safe { key, burst, mute: context.mute };
+    let floor = self::floor(check, floor, &safe);
+    let limit = limit.and_then(|limit| self::limit(check, limit, enter, &safe));
+    let sentinel = sentinel.map(|sentinel| self::sentinel(check, sentinel, key, entity, mode));
+    let (enter, release) = (enter?.value, release?);
+    Some(Rule {
+        name: name?.0,
+        select: select?,
+        entity: entity?,
+        key,
+        measure: measure?,
+        enter,
+        release,
+        confirm,
+        mode,
+        limit: limit?,
+        floor,
+        hold,
+        when,
+        sentinel,
+        burst,
+        owner,
+        runbook_url,
+    })
+}
+
+fn select(
+    check: &mut Check<'_>,
+    given: &file::Rule,
+    of: Span,
+    entity: Option<Kind>,
+    protected: &Protected,
+) -> Option<Select> {
+    let help = "write `select: {users: [\"*\"]}` or `select: {client_ids: [\"app-*\"]}`";
+    let Some(text) = &given.select else {
+        check.missing("select", of, help);
+        return None;
+    };
+    let select = Select {
+        users: patterns(check, &text.value.users),
+        client_ids: patterns(check, &text.value.client_ids),
+    };
+    let names = &text.value;
+    if names.users.is_empty() && names.client_ids.is_empty() {
+        check.error(text, "select", "nobody is selected", help);
+    }
+    // An entity without the part that a list is about is never selected.
+    let deaf = match entity {
+        Some(Kind::User) => names.client_ids.first().map(|first| (first, "client_ids", "user")),
+        Some(Kind::ClientId) => names.users.first().map(|first| (first, "users", "client-id")),
+        _ => None,
+    };
+    if let Some((first, list, entity)) = deaf {
+        let message = format!("an entity of kind {entity} is never selected by {list}");
+        check.error(first, "select", message, "leave the list out, or write entity: user+client-id");
+    }
+    let only_protected = |list: &[Pattern], protected: &[Pattern]| {
+        !list.is_empty() && list.iter().all(|inner| protected.iter().any(|outer| covers(outer, inner)))
+    };
+    if only_protected(&select.users, &protected.users)
+        || only_protected(&select.client_ids, &protected.client_ids)
+    {
+        let message = "the rule selects only names that are protected, which no rule touches";
+        let help = "brokers, Connect, MirrorMaker, Schema Registry, Cruise Control, operators, the enforcer and `protected` are";
+        check.error(text, "protected", message, help);
+    }
+    Some(select)
+}
+
+/// The unit must be one of the key's, or one that any key has.
+fn fits(key: Key, unit: Unit) -> bool {
+    match unit {
+        Unit::Bytes => key != Key::RequestPercentage,
+        Unit::Percent => key == Key::RequestPercentage,
+        Unit::OfBroker | Unit::OfCluster | Unit::Baseline => true,
+        Unit::Plain => false,
+    }
+}
+
+fn misfit(check: &mut Check<'_>, text: &Text, key: Key, help: &str) {
+    let what = match key {
+        Key::RequestPercentage => "request time",
+        Key::ProducerByteRate => "produced bytes",
+        Key::ConsumerByteRate => "consumed bytes",
+    };
+    check.error(text, "unit", format!("`{}` does not measure {what}", text.value), help);
+}
+
+fn measure(
+    check: &mut Check<'_>,
+    text: &Text,
+    key: Key,
+    enter: Amount,
+    query: Option<String>,
+) -> Option<Measure> {
+    if let Some(query) = query {
+        if enter.unit != Unit::Plain || enter.per_broker {
+            let message = format!("`{}` has a unit, and what a query yields has none", text.value);
+            check.error(text, "unit", message, "write a plain number");
+            return None;
+        }
+        return Some(Measure::Query(query));
+    }
+    if !fits(key, enter.unit) {
+        let help = match key {
+            Key::RequestPercentage => {
+                "write `150%`, `150% per broker`, `20% of broker`, `20% of cluster` or `3x baseline`"
+            }
+            _ => "write `30MB/s`, `30MB/s per broker`, `20% of broker`, `20% of cluster` or `3x baseline`",
+        };
+        misfit(check, text, key, help);
+        return None;
+    }
+    Some(match enter.unit {
+        Unit::OfBroker => Measure::ShareOfBroker,
+        Unit::OfCluster => Measure::ShareOfCluster,
+        Unit::Baseline => Measure::TimesBaseline,
+        _ if enter.per_broker => Measure::WorstBroker,
+        _ => Measure::Total,
+    })
+}
+
+/// Four fifths of `enter` when it is not given.
+fn release(check: &mut Check<'_>, given: &file::Rule, enter: Option<Amount>) -> Option<f64> {
+    let Some(text) = &given.release else { return enter.map(|enter| enter.value * 0.8) };
+    let release: Amount = check.value(text)?;
+    let enter = enter?;
+    if (release.unit, release.per_broker) != (enter.unit, enter.per_broker) {
+        let message = format!("release `{release}` and enter `{enter}` are not of one kind");
+        check.error(text, "release", message, "write both in the same way");
+    } else if release.value >= enter.value {
+        let message =
+            format!("release {release} is not below enter {enter}: a client would enter and leave in turns");
+        check.error(text, "release", message, "four fifths of enter is what it is without this line");
+    }
+    Some(release.value)
+}
+
+fn hold(check: &mut Check<'_>, given: &file::Hold) -> HoldTimes {
+    let minutes = |minutes: u64| Time(Duration::from_secs(minutes * 60));
+    let Time(duration) = check.or(&given.duration, minutes(15));
+    let Time(minimum) = check.or(&given.minimum, Time(minutes(5).0.min(duration)));
+    let Time(longest) = check.or(&given.longest, Time(minutes(240).0.max(duration)));
+    let Time(memory) = check.or(&given.memory, minutes(24 * 60));
+    let Count(factor) = check.or(&given.factor, Count(2));
+    if let Some(text) = &given.minimum
+        && minimum > duration
+    {
+        let message = format!("the minimum {} is longer than the duration {}", Time(minimum), Time(duration));
+        check.error(text, "hold", message, "minimum ≤ duration ≤ longest");
+    }
+    if let Some(text) = &given.longest
+        && longest < duration
+    {
+        let message =
+            format!("the longest {} is shorter than the duration {}", Time(longest), Time(duration));
+        check.error(text, "hold", message, "minimum ≤ duration ≤ longest");
+    }
+    if let Some(text) = &given.factor
+        && factor > 16
+    {
+        check.error(
+            text,
+            "hold",
+            format!("each offence would be held {factor} times longer"),
+            "write 1 to 16",
+        );
+    }
+    HoldTimes { minimum, duration, factor, longest, memory }
+}
+
+fn burst(key: Key, connections: Option<Count>, bytes: Option<Bytes>) -> Burst {
+    // A broker empties a throttled fetch response and takes its bytes back, so the responses of a consumer's connections
+    // do not add up; requests of producers do. Sizes are the clients' defaults.
+    let (many, large) = match key {
+        Key::ConsumerByteRate => (1, 50.0 * 1_048_576.0),
+        _ => (20, 1_048_576.0),
+    };
+    Burst {
+        connections: connections.map_or(many, |Count(count)| count),
+        request_bytes: bytes.map_or(large, |Bytes(bytes)| bytes),
+    }
+}
+
+/// What decides how low a bound may be.
+struct Safe {
+    key: Key,
+    burst: Burst,
+    mute: Duration,
+}
+
+impl Safe {
+    /// The least bound at which the client's own bursts do not mute it for longer than the mute bound, on brokers with
+    /// Kafka's default window: what the brokers really have is only known at run time. `None` where the broker bounds the
+    /// mute.
+    fn least(&self) -> Option<f64> {
+        let Self { key, burst, mute: bound } = *self;
+        let window = Window::new(11, Duration::from_secs(1));
+        (!key.mute_is_bounded_by_broker())
+            .then(|| Safety { window, burst, bound }.floor().ceil())
+            .filter(|least| least.is_finite())
+    }
+
+    /// Warns of a bound that is lower, which will not be reached.
+    fn compare(&self, check: &mut Check<'_>, text: &Text, name: &str, value: f64) {
+        let Some(least) = self.least().filter(|least| value < *least) else { return };
+        let message = format!(
+            "{name} {} is below {}, where {} × {:.0} bytes at once pause a connection for up to {}",
+            text.value,
+            human(self.key, least),
+            self.burst.connections,
+            self.burst.request_bytes,
+            Time(self.mute)
+        );
+        let help = "no broker's bound goes lower than that; `burst` says how many connections there are";
+        check.warning(text, "mute", message, help);
+    }
+}
+
+fn floor(check: &mut Check<'_>, given: Option<(&Text, Amount)>, safe: &Safe) -> f64 {
+    let Some((text, floor)) = given else { return safe.least().unwrap_or(REQUEST_FLOOR) };
+    if !matches!(floor.unit, Unit::Bytes | Unit::Percent) || !fits(safe.key, floor.unit) {
+        let help = "write the lowest bound on any broker, as `1MB/s` or for request time as `10%`";
+        misfit(check, text, safe.key, help);
+    } else {
+        safe.compare(check, text, "floor", floor.value);
+    }
+    floor.value
+}
+
+fn limit(
+    check: &mut Check<'_>,
+    (text, limit): (&Text, Amount),
+    enter: Option<Amount>,
+    safe: &Safe,
+) -> Option<Limit> {
+    if !fits(safe.key, limit.unit) || limit.unit == Unit::OfBroker {
+        let help = match safe.key {
+            Key::RequestPercentage => "write `50%`, `20% per broker`, `10% of cluster` or `1.5x baseline`",
+            _ => "write `10MB/s`, `2MB/s per broker`, `10% of cluster` or `1.5x baseline`",
+        };
+        let kind = if limit.unit == Unit::OfBroker { "is no limit" } else { "is no limit of this measure" };
+        check.error(text, "unit", format!("`{}` {kind}", text.value), help);
+        return None;
+    }
+    if let Some(enter) = enter
+        && (enter.unit, enter.per_broker) == (limit.unit, limit.per_broker)
+        && limit.value > enter.value
+    {
+        let message = format!("limit {limit} is above enter {enter}: a client at its limit still is over");
+        check.warning(text, "limit", message, "write a limit up to release");
+    }
+    if limit.unit == Unit::Bytes {
+        safe.compare(check, text, "limit", limit.value);
+    }
+    Some(match limit.unit {
+        Unit::OfCluster => Limit::ShareOfCluster(limit.value),
+        Unit::Baseline => Limit::TimesBaseline(limit.value),
+        _ if limit.per_broker => Limit::PerBroker(limit.value),
+        _ => Limit::Total(limit.value),
+    })
+}
+
+fn sentinel(
+    check: &mut Check<'_>,
+    (text, sentinel): (&Text, Amount),
+    key: Key,
+    entity: Option<Kind>,
+    mode: Mode,
+) -> f64 {
+    let help = "write a rate that nobody reaches, such as `1TiB/s`, or for request time `2000000000%`";
+    if !matches!(sentinel.unit, Unit::Bytes | Unit::Percent)
+        || sentinel.per_broker
+        || !fits(key, sentinel.unit)
+    {
+        misfit(check, text, key, help);
+    } else if sentinel.value < SENTINEL_FROM {
+        let message = format!("sentinel {sentinel} could bind a client: it is below 2^30");
+        check.error(text, "sentinel", message, help);
+    }
+    if entity == Some(Kind::Pair) {
+        let message =
+            "a default for user and client id outranks every quota of users by default and of client ids";
+        check.error(text, "sentinel", message, "measure by user or by client-id");
+    }
+    if mode == Mode::Observe {
+        let message = "a rule that observes writes nothing, no sentinel either";
+        check.warning(text, "sentinel", message, "set it by hand, or write mode: flag or mode: enforce");
+    }
+    sentinel.value
+}

@@ -1,0 +1,125 @@
+//! `testdata/good` and the example are read without errors, `testdata/bad` is refused with exactly the diagnostics beside
+//! each file. `UPDATE_GOLDEN=1` writes them anew.
+
+mod printed;
+mod schema;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use daemon_kit::diagnostic::{Format, Summary, write};
+
+use super::*;
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The YAML files of a folder, named as from the package.
+fn files(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(here().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn good_files() -> Vec<PathBuf> {
+    let mut files = files("testdata/good");
+    files.push(here().join("../examples/quota-enforcer.yaml"));
+    files
+}
+
+fn source(path: &Path) -> Source {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    Source::new(name, fs::read_to_string(path).unwrap())
+}
+
+fn rendered(diagnostics: &[Diagnostic]) -> String {
+    let mut out = Vec::new();
+    for diagnostic in diagnostics {
+        write(&mut out, diagnostic, Format::Text { color: false }).unwrap();
+    }
+    String::from_utf8(out).unwrap()
+}
+
+fn golden(path: &Path, actual: &str) {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        #[allow(clippy::disallowed_methods, reason = "a golden file is not read while it is written")]
+        fs::write(path, actual).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(expected == actual, "{} differs; UPDATE_GOLDEN=1 accepts:\n{actual}", path.display());
+}
+
+#[test]
+fn good_files_are_read_as_written_down() {
+    for path in files("testdata/good") {
+        let (mut settings, warnings) = load(&source(&path))
+            .unwrap_or_else(|errors| panic!("{}:\n{}", path.display(), rendered(&errors)));
+        // The digest changes with every comment, and the hard list has its own test.
+        settings.policy.version.clear();
+        let hard = hard_protected();
+        settings.policy.protected.users.drain(..hard.users.len());
+        settings.policy.protected.client_ids.drain(..hard.client_ids.len());
+        golden(&path.with_extension("settings"), &format!("{settings:#?}\n{}", rendered(&warnings)));
+    }
+}
+
+#[test]
+fn the_example_is_read_without_a_word() {
+    let path = here().join("../examples/quota-enforcer.yaml");
+    match load(&source(&path)) {
+        Ok((settings, warnings)) => {
+            assert_eq!(rendered(&warnings), "");
+            assert!(settings.policy.rules.len() >= 3);
+        }
+        Err(errors) => panic!("{}", rendered(&errors)),
+    }
+}
+
+#[test]
+fn bad_files_are_refused_with_the_diagnostics_beside_them() {
+    for path in files("testdata/bad") {
+        let errors = load(&source(&path)).err().unwrap_or_else(|| panic!("{} is accepted", path.display()));
+        assert_ne!(Summary::of(&errors).errors, 0, "{}", path.display());
+        golden(&path.with_extension("stderr"), &rendered(&errors));
+    }
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    let text = "kafka: {bootstrap.servers: a, sasl.password: hunter2}\nprometheus: {url: http://p}\n";
+    let errors = load(&Source::new("x", text)).unwrap_err();
+    assert_eq!(errors.len(), 1);
+    for format in [Format::Text { color: false }, Format::Json, Format::Github] {
+        let mut out = Vec::new();
+        write(&mut out, &errors[0], format).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("sasl.password") && !out.contains("hunter2"), "{out}");
+    }
+}
+
+#[test]
+fn properties_come_from_the_environment_where_they_say_so() {
+    let text = "kafka: {bootstrap.servers: a, sasl.password: '${PW}', ssl.ca.location: $PW}\nprometheus: {url: http://p}\n";
+    let kafka = load(&Source::new("x", text)).unwrap().0.kafka;
+    let properties = kafka.properties(|name| (name == "PW").then(|| "hunter2".to_owned())).unwrap();
+    assert_eq!(
+        (properties["sasl.password"].as_str(), properties["ssl.ca.location"].as_str()),
+        ("hunter2", "$PW")
+    );
+    let error = kafka.properties(|_| None).unwrap_err();
+    assert_eq!(error, "sasl.password: the environment variable PW is not set");
+    assert!(!format!("{kafka:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_version_is_the_digest_of_the_file() {
+    let version = |text: &str| load(&Source::new("x", text)).unwrap().0.policy.version;
+    let text = "kafka: {bootstrap.servers: a}\nprometheus: {url: http://p}\n";
+    assert_eq!(version(text), digest(text.as_bytes())[..12]);
+    assert_ne!(version(text), version(&format!("{text}#")));
+}

@@ -1,0 +1,502 @@
+//! Scalars of the file: one clear notation for each, and what is right when it is not met.
+
+use std::fmt;
+use std::time::Duration;
+
+use quota_enforcer_core::entity::Kind;
+use quota_enforcer_core::policy::{Confirm, Mode, Pattern};
+use quota_enforcer_core::quota::Key;
+
+/// What a scalar is read into.
+pub(crate) trait Value: Sized {
+    /// What the text is not, when it is wrong.
+    const WHAT: &'static str;
+    /// What would be right.
+    const HELP: &'static str;
+
+    /// `None` when the text is none of it.
+    fn parse(text: &str) -> Option<Self>;
+}
+
+/// A duration above zero in Prometheus' notation, at most a hundred years.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Time(pub(crate) Duration);
+
+const TIME_UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
+
+impl Value for Time {
+    const WHAT: &'static str = "duration above zero";
+    const HELP: &'static str =
+        "write numbers with the units y w d h m s ms in this order, such as `30s`, `1h30m` or `4w`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut units = TIME_UNITS.iter();
+        let mut total: u64 = 0;
+        while !rest.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let (unit, tail) = tail.split_at(letters);
+            let (_, size) = units.find(|(name, _)| *name == unit)?;
+            let part = number.parse::<u64>().ok()?.checked_mul(*size)?;
+            total = total.checked_add(part).filter(|total| *total <= LONGEST_MS)?;
+            rest = tail;
+        }
+        (total > 0).then(|| Self(Duration::from_millis(total)))
+    }
+}
+
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
+        if left == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, size) in TIME_UNITS {
+            // Weeks and years only when nothing is left over: 30d, not 4w2d.
+            if matches!(unit, "y" | "w") && !left.is_multiple_of(size) {
+                continue;
+            }
+            if left >= size {
+                write!(f, "{}{unit}", left / size)?;
+                left %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Digits with at most one point; no sign, no exponent.
+fn number(text: &str) -> Option<f64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let closed = |edge: Option<u8>| edge.is_some_and(|byte| byte.is_ascii_digit());
+    (plain && closed(text.bytes().next()) && closed(text.bytes().last()))
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|number: &f64| number.is_finite())
+}
+
+/// A number and the text after it.
+fn split(text: &str) -> Option<(f64, &str)> {
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    Some((number(digits)?, rest.trim_start()))
+}
+
+const BYTE_UNITS: [(&str, f64); 9] = [
+    ("TiB", 1_099_511_627_776.0),
+    ("GiB", 1_073_741_824.0),
+    ("MiB", 1_048_576.0),
+    ("KiB", 1_024.0),
+    ("TB", 1e12),
+    ("GB", 1e9),
+    ("MB", 1e6),
+    ("kB", 1e3),
+    ("B", 1.0),
+];
+
+/// Bytes, above zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Bytes(pub(crate) f64);
+
+impl Value for Bytes {
+    const WHAT: &'static str = "number of bytes above zero";
+    const HELP: &'static str = "write it with a unit of B, kB, MB, GB, KiB, MiB or GiB, such as `1MiB`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (value, unit) = split(text)?;
+        let (_, size) = BYTE_UNITS.iter().find(|(name, _)| *name == unit)?;
+        (value > 0.0).then_some(Self(value * size))
+    }
+}
+
+/// A share, above 0 and up to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Share(pub(crate) f64);
+
+impl Value for Share {
+    const WHAT: &'static str = "share above 0% and up to 100%";
+    const HELP: &'static str = "write it in percent, such as `20%`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (value, unit) = split(text)?;
+        (unit == "%" && value > 0.0 && value <= 100.0).then_some(Self(value / 100.0))
+    }
+}
+
+/// What a threshold or limit counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// `B/s`
+    Bytes,
+    /// `%` of one request or network thread.
+    Percent,
+    /// `% of broker`
+    OfBroker,
+    /// `% of cluster`
+    OfCluster,
+    /// `x baseline`
+    Baseline,
+    /// Whatever a query yields.
+    Plain,
+}
+
+/// A threshold or limit, above zero: bytes a second, percent, a share (0 to 1), a multiple, or a plain number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Amount {
+    pub(crate) value: f64,
+    pub(crate) unit: Unit,
+    /// On each broker, not over all of them.
+    pub(crate) per_broker: bool,
+}
+
+impl Value for Amount {
+    const WHAT: &'static str = "amount above zero";
+    const HELP: &'static str = "write bytes as `30MB/s` or `30MB/s per broker`, request time as `150%` or `150% per broker`, a share as `20% of broker` or `20% of cluster`, a multiple as `3x baseline`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (text, per_broker) = match text.strip_suffix("per broker") {
+            Some(rest) => (rest.strip_suffix(' ')?.trim_end(), true),
+            None => (text, false),
+        };
+        let (value, unit) = split(text)?;
+        let share = || (value <= 100.0 && !per_broker).then_some(value / 100.0);
+        let words: Vec<&str> = unit.split_ascii_whitespace().collect();
+        let (value, unit) = match words.as_slice() {
+            [] if !per_broker => (value, Unit::Plain),
+            ["%"] => (value, Unit::Percent),
+            ["%", "of", "broker"] => (share()?, Unit::OfBroker),
+            ["%", "of", "cluster"] => (share()?, Unit::OfCluster),
+            ["x", "baseline"] if !per_broker => (value, Unit::Baseline),
+            [unit] => {
+                let unit = unit.strip_suffix("/s")?;
+                let (_, size) = BYTE_UNITS.iter().find(|(name, _)| *name == unit)?;
+                (value * size, Unit::Bytes)
+            }
+            _ => return None,
+        };
+        (value > 0.0).then_some(Self { value, unit, per_broker })
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.value;
+        match self.unit {
+            Unit::Bytes => {
+                let whole = |(_, size): &&(&str, f64)| value >= *size && (value / size).fract() == 0.0;
+                let (unit, size) = BYTE_UNITS.iter().find(whole).unwrap_or(&("B", 1.0));
+                write!(f, "{}{unit}/s", value / size)?;
+            }
+            Unit::Percent => write!(f, "{value}%")?,
+            Unit::OfBroker => write!(f, "{}% of broker", value * 100.0)?,
+            Unit::OfCluster => write!(f, "{}% of cluster", value * 100.0)?,
+            Unit::Baseline => write!(f, "{value}x baseline")?,
+            Unit::Plain => write!(f, "{value}")?,
+        }
+        f.write_str(if self.per_broker { " per broker" } else { "" })
+    }
+}
+
+/// A plain number above zero.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Number(pub(crate) f64);
+
+impl Value for Number {
+    const WHAT: &'static str = "number above zero";
+    const HELP: &'static str = "write it without a unit, such as `2` or `14.4`";
+
+    fn parse(text: &str) -> Option<Self> {
+        number(text).filter(|number| *number > 0.0).map(Self)
+    }
+}
+
+/// A whole number from 1 to 100,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u32);
+
+impl Value for Count {
+    const WHAT: &'static str = "whole number from 1 to 100000";
+    const HELP: &'static str = "write digits only";
+
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let count = digits.then(|| text.parse().ok()).flatten()?;
+        (1..=100_000).contains(&count).then_some(Self(count))
+    }
+}
+
+impl Value for Confirm {
+    const WHAT: &'static str = "k of n";
+    const HELP: &'static str = "write `3 of 5`: so many of the last so many samples, at most 64";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (k, n) = text.split_once(" of ")?;
+        let (Count(k), Count(n)) = (Count::parse(k.trim())?, Count::parse(n.trim())?);
+        (n <= 64).then_some(Self { k, n })
+    }
+}
+
+impl Value for Mode {
+    const WHAT: &'static str = "mode";
+    const HELP: &'static str = "write observe, flag or enforce";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "observe" => Self::Observe,
+            "flag" => Self::Flag,
+            "enforce" => Self::Enforce,
+            _ => return None,
+        })
+    }
+}
+
+impl Value for Kind {
+    const WHAT: &'static str = "kind of entity";
+    const HELP: &'static str = "write user, client-id or user+client-id";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "user" => Self::User,
+            "client-id" => Self::ClientId,
+            "user+client-id" => Self::Pair,
+            _ => return None,
+        })
+    }
+}
+
+impl Value for Key {
+    const WHAT: &'static str = "measure";
+    const HELP: &'static str = "write produce, consume or request-time";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "produce" => Self::ProducerByteRate,
+            "consume" => Self::ConsumerByteRate,
+            "request-time" => Self::RequestPercentage,
+            _ => return None,
+        })
+    }
+}
+
+/// What happens to quotas of ours when the process ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shutdown {
+    /// They stay, and the next process takes them up.
+    #[default]
+    Hold,
+    /// They are taken away first.
+    Release,
+}
+
+impl Value for Shutdown {
+    const WHAT: &'static str = "way to end";
+    const HELP: &'static str = "write hold or release";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "hold" => Self::Hold,
+            "release" => Self::Release,
+            _ => return None,
+        })
+    }
+}
+
+impl Value for Pattern {
+    const WHAT: &'static str = "pattern";
+    const HELP: &'static str = "write a name, with `*` for any characters and `?` for one";
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty() && text.len() <= 1024).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Topic(pub(crate) String);
+
+impl Value for Topic {
+    const WHAT: &'static str = "topic name";
+    const HELP: &'static str = "write up to 249 letters, digits, dots, underscores or dashes";
+
+    fn parse(text: &str) -> Option<Self> {
+        let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let named = legal && !matches!(text, "" | "." | "..") && text.len() <= 249;
+        named.then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a rule: it becomes a label value and a part of record keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuleName(pub(crate) String);
+
+impl Value for RuleName {
+    const WHAT: &'static str = "rule name";
+    const HELP: &'static str = "write up to 64 letters, digits, dots, underscores or dashes";
+
+    fn parse(text: &str) -> Option<Self> {
+        let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        (legal && (1..=64).contains(&text.len())).then(|| Self(text.to_owned()))
+    }
+}
+
+/// The name of a label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelName(pub(crate) String);
+
+impl Value for LabelName {
+    const WHAT: &'static str = "label name";
+    const HELP: &'static str = "write letters, digits and underscores, not starting with a digit";
+
+    fn parse(text: &str) -> Option<Self> {
+        let legal = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        let first = text.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+        (legal && first && text.len() <= 256).then(|| Self(text.to_owned()))
+    }
+}
+
+/// Any text that is not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line(pub(crate) String);
+
+impl Value for Line {
+    const WHAT: &'static str = "text";
+    const HELP: &'static str = "write something, on one line";
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.trim().is_empty() && !text.contains(char::is_control)).then(|| Self(text.to_owned()))
+    }
+}
+
+/// An address of the web.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url(pub(crate) String);
+
+impl Value for Url {
+    const WHAT: &'static str = "address";
+    const HELP: &'static str = "write http://… or https://…";
+
+    fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+        let host = !rest.is_empty() && !rest.starts_with(['/', ':']);
+        (host && !text.contains(|c: char| c.is_whitespace() || c.is_control())).then(|| Self(text.to_owned()))
+    }
+}
+
+impl Value for std::net::SocketAddr {
+    const WHAT: &'static str = "address to listen on";
+    const HELP: &'static str = "write ADDRESS:PORT, such as `127.0.0.1:9620`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn amounts_say_what_they_count_in() {
+        for (text, value, unit, per_broker) in [
+            ("30MB/s", 3e7, Unit::Bytes, false),
+            ("512 KiB/s", 524_288.0, Unit::Bytes, false),
+            ("1.5GiB/s per broker", 1_610_612_736.0, Unit::Bytes, true),
+            ("150%", 150.0, Unit::Percent, false),
+            ("150% per broker", 150.0, Unit::Percent, true),
+            ("20% of broker", 0.2, Unit::OfBroker, false),
+            ("100% of cluster", 1.0, Unit::OfCluster, false),
+            ("3x baseline", 3.0, Unit::Baseline, false),
+            ("0.25", 0.25, Unit::Plain, false),
+        ] {
+            assert_eq!(Amount::parse(text), Some(Amount { value, unit, per_broker }), "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "0MB/s",
+            "-1MB/s",
+            "1e3",
+            "inf",
+            ".5",
+            "5.",
+            "1.2.3",
+            "5MB",
+            "5Mb/s",
+            "5mb/s",
+            "101% of broker",
+            "20% of broker per broker",
+            "3x baseline per broker",
+            "3 per broker",
+            "20% of the broker",
+            "3x",
+            "%",
+            "5MB/sper broker",
+            "１MB/s",
+        ] {
+            assert_eq!(Amount::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn scalars_out_of_range_are_refused() {
+        for text in
+            ["", "0s", "5", "-5m", "5s5m", "5m5m", "1.5h", "101y", "18446744073709551615y", "s", "5 m"]
+        {
+            assert_eq!(Time::parse(text), None, "{text}");
+        }
+        for text in ["0%", "101%", "0.5", "5 percent"] {
+            assert_eq!(Share::parse(text), None, "{text}");
+        }
+        for text in ["0", "100001", "+1", "1.0", "", "99999999999"] {
+            assert_eq!(Count::parse(text), None, "{text}");
+        }
+        for text in ["3", "3of5", "0 of 3", "3 of 65", "3 of", "a of b"] {
+            assert_eq!(Confirm::parse(text), None, "{text}");
+        }
+        for text in ["1", "1MB/s", "0B", "1KB"] {
+            assert_eq!(Bytes::parse(text), None, "{text}");
+        }
+        for text in ["", ".", "..", "a b", "ä"] {
+            assert_eq!(Topic::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn times_are_read_back(ms in 1..=LONGEST_MS) {
+            let time = Time(Duration::from_millis(ms));
+            prop_assert_eq!(Time::parse(&time.to_string()), Some(time));
+        }
+
+        #[test]
+        fn amounts_are_read_back(whole in 1_u32.., eighths in 0_u32..8, unit in 0..6, per_broker: bool) {
+            let value = f64::from(whole) + f64::from(eighths) / 8.0;
+            let unit = [Unit::Bytes, Unit::Percent, Unit::OfBroker, Unit::OfCluster, Unit::Baseline, Unit::Plain][unit as usize];
+            let share = matches!(unit, Unit::OfBroker | Unit::OfCluster);
+            let value = if share { value / f64::from(u32::MAX) / 2.0 } else { value };
+            let amount = Amount { value, unit, per_broker: per_broker && matches!(unit, Unit::Bytes | Unit::Percent) };
+            let read = Amount::parse(&amount.to_string()).unwrap();
+            prop_assert!((read.value - value).abs() <= 1e-12 * value, "{} {}", read.value, value);
+            prop_assert_eq!((read.unit, read.per_broker), (amount.unit, amount.per_broker));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,12}|[0-9.]{1,4} ?(%|MB/s|x baseline|% of broker|s|m)( per broker)?") {
+            let _ = (Amount::parse(&text), Time::parse(&text), Share::parse(&text), Confirm::parse(&text), Bytes::parse(&text));
+            let _ = (Url::parse(&text), Topic::parse(&text), LabelName::parse(&text), Line::parse(&text));
+        }
+    }
+}
