@@ -4,6 +4,9 @@ mod act;
 pub mod probe;
 mod trusted_time;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +18,7 @@ use quota_enforcer_core::ledger::Ledger;
 use quota_enforcer_core::policy::Policy;
 use quota_enforcer_core::step::Window;
 use quota_enforcer_core::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ports::{Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
 pub use act::Done;
@@ -28,8 +31,10 @@ use trusted_time::TrustedTime;
 pub struct Limits {
     /// For all metrics of a tick.
     pub observe: Duration,
-    /// For one request to the brokers. A write that was sent may still be applied within this time.
+    /// For one request to the brokers.
     pub request: Duration,
+    /// From an intent until its write is applied no more, whoever sent it: at least the lease and a request's time.
+    pub in_flight: Duration,
     /// Until every live broker tells a new value.
     pub read_back: Duration,
     /// How old the description of the cluster may be.
@@ -53,10 +58,12 @@ pub struct Tick {
     pub faults: Vec<String>,
     /// This process does not lead any more.
     pub fenced: bool,
+    /// The ledger could not be written.
+    pub ledger_failed: bool,
 }
 
 /// What an order came to.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ordered {
     /// In words.
     pub said: Vec<String>,
@@ -115,7 +122,7 @@ impl Engine {
         blockers: &[String],
     ) -> Tick {
         let mut tick = Tick::default();
-        let mut watch = Stopwatch::new(&*self.clock, &*self.probe);
+        let mut watch = Stopwatch::of(self);
         let (observed, snapshot) =
             tokio::join!(self.metrics.observe(policy, self.limits.observe), self.quotas.snapshot());
         let cluster = self.cluster(&mut tick.faults).await;
@@ -179,14 +186,24 @@ impl Engine {
         tick
     }
 
-    /// What would be done by these rules if every sample now over a threshold were confirmed; nothing is remembered.
+    /// What would be done by these rules if every sample now over a threshold were confirmed. Nothing is done or remembered.
     pub async fn plan(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
         let mut once = policy.clone();
         for rule in &mut once.rules {
             rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 1 };
         }
-        self.memory = Memory::default();
-        self.tick(&once, None, ledger, &[]).await
+        let memory = std::mem::take(&mut self.memory);
+        let tick = self.tick(&once, None, ledger, &[]).await;
+        self.memory = memory;
+        tick
+    }
+
+    /// What the next tick would do, by what is remembered; the memory stays as it is.
+    pub async fn preview(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
+        let memory = self.memory.clone();
+        let tick = self.tick(policy, None, ledger, &[]).await;
+        self.memory = memory;
+        tick
     }
 
     /// Does what a person asks for, as leader.
@@ -213,11 +230,20 @@ impl Engine {
             at: now,
             brokers: cluster.brokers.keys().copied().collect(),
         };
-        let mut watch = Stopwatch::new(&*self.clock, &*self.probe);
+        let mut watch = Stopwatch::of(self);
         let performed = self.perform(store, work, &mut watch).await?;
         done.extend(performed.done);
         faults.extend(performed.faults);
         Ok(Ordered { said: plan.said, done, faults })
+    }
+
+    /// Settles what a leader before left, as far as what stands tells; nothing else is done.
+    ///
+    /// # Errors
+    /// When the ledger or the cluster cannot be reached.
+    pub async fn take_up(&self, store: &dyn LedgerStore) -> Result<Vec<Done>, OrderError> {
+        let snapshot = self.quotas.snapshot().await?;
+        Ok(self.settle_intents(store, &snapshot, Timestamp(self.clock.now_ms())).await?)
     }
 
     /// The cluster, as old as the limit allows.
@@ -245,6 +271,7 @@ impl Engine {
 
 fn failed(fault: &LedgerFault, tick: &mut Tick) {
     tick.fenced |= matches!(fault, LedgerFault::Fenced);
+    tick.ledger_failed = true;
     tick.faults
         .push(format!("cannot write the ledger: {fault}; nothing new is enforced, what is held is kept"));
 }
@@ -273,15 +300,17 @@ fn observation(
 }
 
 /// Times stages.
-struct Stopwatch<'a> {
-    clock: &'a dyn Clock,
-    probe: &'a dyn Probe,
+struct Stopwatch {
+    clock: Arc<dyn Clock>,
+    probe: Arc<dyn Probe>,
     last: Duration,
 }
 
-impl<'a> Stopwatch<'a> {
-    fn new(clock: &'a dyn Clock, probe: &'a dyn Probe) -> Self {
-        Self { clock, probe, last: clock.monotonic() }
+impl Stopwatch {
+    fn of(engine: &Engine) -> Self {
+        let (clock, probe) = (Arc::clone(&engine.clock), Arc::clone(&engine.probe));
+        let last = clock.monotonic();
+        Self { clock, probe, last }
     }
 
     fn reached(&mut self, stage: Stage) {

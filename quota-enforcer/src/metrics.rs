@@ -27,6 +27,7 @@ const NAMED: usize = 100;
 pub struct Meters {
     ticks: Counter,
     faults: Counter,
+    ledger_failures: Counter,
     events: Family<EventLabel, Counter>,
     stages: Family<StageLabel, Histogram>,
     unguarded: Histogram,
@@ -50,6 +51,7 @@ impl Meters {
         let meters = Self {
             ticks: Counter::default(),
             faults: Counter::default(),
+            ledger_failures: Counter::default(),
             events: Family::default(),
             stages: Family::new_with_constructor(seconds),
             unguarded: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
@@ -57,6 +59,11 @@ impl Meters {
         let registry = registry.sub_registry_with_prefix("quota_enforcer");
         registry.register("ticks", "Ticks that ran", meters.ticks.clone());
         registry.register("faults", "What could not be read or done", meters.faults.clone());
+        registry.register(
+            "ledger_failures",
+            "Ticks in which the ledger could not be written",
+            meters.ledger_failures.clone(),
+        );
         registry.register("events", "What writes of quotas came to", meters.events.clone());
         registry.register(
             "stage_seconds",
@@ -76,6 +83,7 @@ impl Meters {
     pub fn count(&self, tick: &Tick) {
         self.ticks.inc();
         self.faults.inc_by(tick.faults.len() as u64);
+        self.ledger_failures.inc_by(u64::from(tick.ledger_failed));
         for done in &tick.done {
             self.events.get_or_create(&EventLabel { event: done.event.name() }).inc();
         }
@@ -164,6 +172,18 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
     for (rule, seen) in &status.seen {
         let labels = [("rule", rule.as_str())];
         ConstGauge::new(*seen as f64).encode(metric.encode_family(&labels)?)?;
+    }
+    let mut metric = encoder.encode_descriptor(
+        "quota_enforcer_rule_unknown",
+        "The rule as a whole cannot be measured",
+        None,
+        prometheus_client::metrics::MetricType::Gauge,
+    )?;
+    for verdict in &status.verdicts {
+        if verdict.entity.is_none() && matches!(verdict.state, State::Unknown { .. }) {
+            let labels = [("rule", verdict.rule.as_str())];
+            ConstGauge::new(1.0).encode(metric.encode_family(&labels)?)?;
+        }
     }
     let mut counts = std::collections::BTreeMap::new();
     for verdict in &status.verdicts {

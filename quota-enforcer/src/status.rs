@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use quota_enforcer_core::decide::{Cap, Verdict};
-use quota_enforcer_core::ledger::{Exemption, Hold, Ledger, Offence, Pause};
+use quota_enforcer_core::ledger::{Exemption, Hold, Leader, Ledger, Offence, Pause};
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub enum Role {
 }
 
 /// See the module.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// When it was true.
     pub at: Timestamp,
@@ -39,6 +39,8 @@ pub struct Status {
     pub role: Role,
     /// The leader's epoch, where this process leads.
     pub epoch: Option<u64>,
+    /// Who leads by the ledger, this process or another.
+    pub leader: Option<Leader>,
     /// How long the lease lasts, in milliseconds.
     pub lease_left_ms: u64,
     /// Digest of the policy.
@@ -47,6 +49,8 @@ pub struct Status {
     pub blockers: Vec<String>,
     /// What could not be read or done in the last tick.
     pub faults: Vec<String>,
+    /// What an operator should know, though nothing is wrong with the tick.
+    pub notes: Vec<String>,
     /// Caps that kept something from being done in the last tick.
     pub capped: Vec<Cap>,
     /// How many clients each rule saw.
@@ -71,6 +75,7 @@ impl Status {
             at: tick.at,
             cluster: tick.cluster.id.clone(),
             brokers: tick.cluster.brokers.len(),
+            leader: ledger.leader.clone(),
             policy: policy.to_owned(),
             blockers: tick.observation.blockers.clone(),
             faults: tick.faults.clone(),

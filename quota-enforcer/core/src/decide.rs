@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::audit::Event;
@@ -58,7 +58,8 @@ pub struct Observation {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     tracks: BTreeMap<(String, Entity), Track>,
-    levels: BTreeMap<Key, Levels>,
+    /// What labels of series follow: the levels in use, and the defaults.
+    levels: BTreeMap<Key, (Levels, Vec<Entity>)>,
     /// Readings of a key count from here on.
     settled: BTreeMap<Key, Timestamp>,
     /// When quotas were tightened within the last minute.
@@ -87,7 +88,7 @@ pub struct Outcome {
 }
 
 /// What is thought of one client by one rule.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The rule.
     pub rule: String,
@@ -106,7 +107,7 @@ pub struct Verdict {
 }
 
 /// Where a client stands.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum State {
     /// Nothing can be said, so nothing is done.
@@ -151,7 +152,7 @@ impl State {
 }
 
 /// What keeps a confirmed client from being throttled.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "block", rename_all = "snake_case")]
 pub enum Block {
     /// It is protected.
@@ -203,7 +204,7 @@ pub enum Block {
 }
 
 /// What bounds how much is done at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cap {
     /// Throttles at the same time.
@@ -355,13 +356,15 @@ pub fn decide(
 }
 
 impl Memory {
-    /// Labels of series follow the levels at which quotas exist: when those change, by whoever's hand, series move, and
+    /// Labels of series follow the levels and defaults at which quotas exist: when those change, by whoever's hand, series move, and
     /// until fresh scrapes agree their rates say nothing.
     fn notice_levels(&mut self, scene: &Scene<'_>) {
         for (&key, quotas) in &scene.quotas {
-            let seen = quotas.levels();
-            let before = self.levels.insert(key, seen);
-            if before.is_some_and(|before| before != seen) {
+            let defaults = quotas.iter().map(|(entity, _)| entity).filter(|entity| entity.is_default());
+            let seen = (quotas.levels(), defaults.cloned().collect::<Vec<_>>());
+            let before = self.levels.get(&key).map(|before| *before == seen);
+            self.levels.insert(key, seen);
+            if before == Some(false) {
                 self.settled.insert(key, scene.now + scene.settle());
             } else if before.is_none() {
                 // A process before this one may have written a moment ago.

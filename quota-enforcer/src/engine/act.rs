@@ -9,9 +9,9 @@ use quota_enforcer_core::audit::{Entry, Event};
 use quota_enforcer_core::decide::Act;
 use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent};
 use quota_enforcer_core::quota::{Slot, Snapshot, same};
-use quota_enforcer_core::recover::{Recovery, reconcile};
+use quota_enforcer_core::recover::{Recovery, is_open, reconcile};
 use quota_enforcer_core::time::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::probe::Stage;
 use super::{Engine, Stopwatch};
@@ -21,7 +21,7 @@ use crate::ports::{BrokerId, LedgerFault, LedgerStore, QuotaFault};
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What one write came to.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Done {
     /// Of what.
     pub slot: Slot,
@@ -70,18 +70,14 @@ impl Engine {
         snapshot: &Snapshot,
         now: Timestamp,
     ) -> Result<Vec<Done>, LedgerFault> {
-        let open: Vec<Hold> =
-            store.ledger().holds.into_values().filter(|hold| hold.intent.is_some()).collect();
-        let mut settled = Vec::new();
-        for hold in open {
-            let Some(intent) = hold.intent else { continue };
-            let live = snapshot.get(&hold.slot);
-            // A write that was sent may still be applied: that nothing happened yet says nothing.
-            let may_come = now.since(intent.at) < self.limits.request;
-            if !(may_come && same(live, intent.from)) {
-                settled.push((hold, live));
-            }
-        }
+        let settled = store.ledger().holds.into_values().filter(|hold| hold.intent.is_some());
+        let settled = settled
+            .map(|hold| {
+                let live = snapshot.get(&hold.slot);
+                (hold, live)
+            })
+            .filter(|(hold, live)| !is_open(hold, *live, now, self.limits.in_flight))
+            .collect();
         self.settle(store, settled, now).await
     }
 
@@ -90,7 +86,7 @@ impl Engine {
         &self,
         store: &dyn LedgerStore,
         work: Work<'_>,
-        watch: &mut Stopwatch<'_>,
+        watch: &mut Stopwatch,
     ) -> Result<Performed, LedgerFault> {
         let Work { acts, mut changes, mut entries, at, brokers } = work;
         let mut performed = Performed::default();
@@ -154,7 +150,7 @@ impl Engine {
         writes: &[(Hold, Intent)],
         brokers: Vec<BrokerId>,
         faults: &mut Vec<String>,
-        watch: &mut Stopwatch<'_>,
+        watch: &mut Stopwatch,
     ) -> Vec<Live> {
         let request: Vec<(Slot, Option<f64>)> =
             writes.iter().map(|(hold, intent)| (hold.slot.clone(), intent.to)).collect();

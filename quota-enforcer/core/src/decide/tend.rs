@@ -54,7 +54,7 @@ fn taken_over(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) -> bool {
     }
     let word = |value: Option<f64>| value.map_or("none".to_owned(), |value| human(hold.slot.key, value));
     let why = format!("the quota is {} where ours was {}: a human changed it", word(live), word(hold.ours));
-    let lost = Hold { phase: Phase::Lost, ..hold.clone() };
+    let lost = Hold { phase: Phase::Lost, ours: None, ..hold.clone() };
     let evidence = json!({ "live": live, "ours": hold.ours });
     outcome.acts.push(Act {
         hold: lost.clone(),
