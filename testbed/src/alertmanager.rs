@@ -1,5 +1,7 @@
 //! A real Alertmanager.
 
+mod unpacked;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -41,7 +43,7 @@ impl Alertmanager {
                 "--cluster.listen-address=".to_owned(),
             ]
         };
-        let program = programs::alertmanager()?;
+        let program = unpacked::fit(programs::alertmanager()?, folder.path())?;
         let server =
             Server::start("alertmanager", &program, folder.path(), None, "/-/ready", arguments).await?;
         let client = Client::new(server.address())?;

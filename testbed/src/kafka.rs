@@ -14,6 +14,7 @@ mod broker;
 mod certificates;
 mod folder;
 mod java;
+pub mod load;
 mod options;
 mod ports;
 mod properties;

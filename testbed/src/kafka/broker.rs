@@ -63,7 +63,9 @@ impl Broker {
     /// Its process id; `None` while it is down.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.state().process.as_ref().and_then(Process::pid)
+        let mut state = self.state();
+        let process = state.process.as_mut()?;
+        if process.exited().is_some() { None } else { process.pid() }
     }
 
     /// The last lines of its log.
@@ -119,8 +121,7 @@ impl Broker {
     /// Whether it is up and not paused, as far as we did it.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let state = self.state();
-        state.process.is_some() && !state.paused
+        self.pid().is_some() && !self.state().paused
     }
 
     /// Starts its process and does not wait.
@@ -128,8 +129,7 @@ impl Broker {
     /// # Errors
     /// When it is up, or Java cannot be started.
     pub(crate) fn spawn(&self) -> Result<()> {
-        let mut state = self.state();
-        if state.process.is_some() {
+        if self.pid().is_some() {
             bail!("broker {} is up", self.id);
         }
         let mut arguments = java::arguments(self.heap_mib)?;
@@ -138,7 +138,7 @@ impl Broker {
         arguments.push(self.folder.join("server.properties").display().to_string());
         let name = format!("broker {}", self.id);
         let process = Process::spawn(name, &programs::java()?, &arguments, self.log(), Orphaned::Kill)?;
-        *state = State { process: Some(process), paused: false };
+        *self.state() = State { process: Some(process), paused: false };
         Ok(())
     }
 

@@ -82,8 +82,6 @@ pub(crate) fn server(
     set("transaction.state.log.min.isr", in_sync.to_string());
     set("share.coordinator.state.topic.min.isr", in_sync.to_string());
     set("group.initial.rebalance.delay.ms", "0".to_owned());
-    // A dead broker is noticed in seconds, as tests are in a hurry; Kafka's default is nine.
-    set("broker.session.timeout.ms", "6000".to_owned());
     set("num.network.threads", "2".to_owned());
     set("num.io.threads", "4".to_owned());
     set("log.cleaner.dedupe.buffer.size", "8388608".to_owned());

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use testbed::kafka::load::{Acknowledged, Consumer, ConsumerOptions, Exposition, Producer, ProducerOptions};
 use testbed::kafka::{Cluster, Listener, Mechanism};
+use testbed::{Prometheus, wait};
 use tokio::time::Instant;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -41,4 +43,154 @@ async fn every_listener_lets_its_users_in_and_shows_them_what_they_may_see() {
         assert_eq!(seen("nobody"), Ok(Vec::new()), "{listener:?}");
     }
     println!("all after {:?}", begin.elapsed());
+}
+
+fn producer(cluster: &Cluster, user: &str, client_id: &str, topic: &str) -> ProducerOptions {
+    ProducerOptions::new(cluster.client_properties(Listener::SaslPlaintext, user), client_id, topic)
+}
+
+/// One broker is killed, one is paused, and what was acknowledged is there: read by the one who wrote it.
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_killed_and_a_paused_broker() {
+    let cluster = Cluster::alone().await.unwrap();
+    let topic = "alice.survives";
+    cluster.create_topic(topic, 3, 3, &[]).await.unwrap();
+    let leaders: Vec<i32> = cluster.partitions(topic).await.unwrap().iter().map(|part| part.leader).collect();
+    assert_eq!(leaders, [1, 2, 3]);
+
+    let producer =
+        Producer::start(ProducerOptions { rate: 200_000, ..producer(&cluster, "alice", "app", topic) });
+    let producer = producer.unwrap();
+    let acknowledged = |more: u64| {
+        let (producer, before) = (&producer, producer.totals().acknowledged);
+        let grown =
+            move || async move { Ok((producer.totals().acknowledged >= before + more).then_some(())) };
+        wait::until("acknowledgements", LIMIT * 3, grown)
+    };
+    acknowledged(100).await.unwrap();
+    let begin = Instant::now();
+    cluster.broker(2).unwrap().kill();
+    assert!(!cluster.broker(2).unwrap().is_running());
+    acknowledged(1_000).await.unwrap();
+    println!("went on {:?} after the kill", begin.elapsed());
+    let begin = Instant::now();
+    cluster.restart(2).await.unwrap();
+    println!("restart took {:?}", begin.elapsed());
+    producer.read();
+    cluster.broker(3).unwrap().pause().unwrap();
+    let noticed = || async { Ok((producer.read().longest_pause > Duration::from_secs(2)).then_some(())) };
+    wait::until("a connection to feel the pause", LIMIT, noticed).await.unwrap();
+    cluster.broker(3).unwrap().resume().unwrap();
+    acknowledged(1_000).await.unwrap();
+    cluster.balance().await.unwrap();
+
+    let outcome = producer.stop(LIMIT * 3).await.unwrap();
+    assert_eq!(outcome.totals.failed, BTreeMap::new());
+    assert_eq!(outcome.totals.outstanding(), 0);
+    let properties = cluster.client_properties(Listener::SaslSsl, "alice");
+    let consumer = Consumer::start(ConsumerOptions::new(properties, "reader", topic)).unwrap();
+    consumer.wait_for("app", &outcome.acknowledged, LIMIT).await.unwrap();
+    let invented = Acknowledged { offset: 1_000_000_000, ..outcome.acknowledged[0] };
+    assert_eq!(
+        consumer.missing("app", &[invented, outcome.acknowledged[0]]),
+        [invented],
+        "it tells what is not there"
+    );
+}
+
+/// A quota set by Kafka's own tool throttles twenty connections of one client: they block and lose nothing, and the JMX
+/// exporter with the shipped rules shows who it was.
+#[tokio::test]
+async fn a_throttled_client_blocks_and_shows_in_the_shipped_metrics() {
+    let cluster = Cluster::alone().await.unwrap();
+    let topic = "mallory.wild";
+    cluster.create_topic(topic, 3, 3, &[]).await.unwrap();
+    let wild = ProducerOptions {
+        rate: 300_000,
+        connections: 20,
+        ..producer(&cluster, "mallory", "wild, very", topic)
+    };
+    let mut wild = wild;
+    wild.properties.insert("queue.buffering.max.kbytes".to_owned(), "32".to_owned());
+    let wild = Producer::start(wild).unwrap();
+    let calm = Producer::start(producer(&cluster, "mallory", "calm", topic)).unwrap();
+    let exposition = Exposition::start(&[&wild, &calm]).await.unwrap();
+    let prometheus = Prometheus::builder()
+        .targets(cluster.metrics_targets())
+        .targets([exposition.target("clients")])
+        .start()
+        .await
+        .unwrap();
+    let bootstrap = cluster.bootstrap(Listener::Plaintext);
+    let alter = |entity: [&'static str; 4], change: [&'static str; 2]| {
+        let arguments = ["--bootstrap-server", &bootstrap, "--alter"];
+        let arguments: Vec<String> = arguments
+            .into_iter()
+            .chain(entity)
+            .chain(change)
+            .filter(|part| !part.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let cluster = &cluster;
+        async move {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            cluster.tool("kafka.admin.ConfigCommand", &arguments).await
+        }
+    };
+    // Only a quota makes clients measurable: a default that throttles nobody.
+    let default = ["--entity-type", "clients", "--entity-default", ""];
+    alter(default, ["--add-config", "producer_byte_rate=1099511627776"]).await.unwrap();
+    let series = |query: &'static str| {
+        let prometheus = &prometheus;
+        move || async move { prometheus.value(query).await }
+    };
+    let above = |query: &'static str, floor: f64| {
+        let read = series(query);
+        move || {
+            let read = read();
+            async move { Ok(read.await?.filter(|value| *value > floor)) }
+        }
+    };
+    let wild_rate = r#"sum(kafka_server_quota_byte_rate{resource="Produce",client_id="\"wild, very\""})"#;
+    wait::until("the wild client's rate", LIMIT * 2, above(wild_rate, 150_000.0)).await.unwrap();
+    let brokers = r#"count(kafka_server_quota_byte_rate{resource="Produce",client_id="calm"} > 0)"#;
+    assert_eq!(prometheus.value(brokers).await.unwrap(), Some(3.0), "every broker has its own rate");
+    for query in [
+        r#"kafka_network_requestmetrics_totaltimems{request="Produce",quantile="0.99",broker="1"}"#,
+        r#"sum(kafka_server_brokertopicmetrics_bytesin_total{topic="mallory.wild"})"#,
+        r#"sum(client_produce_latency_seconds_bucket{client_id="calm",user="mallory",le="30"})"#,
+    ] {
+        assert!(prometheus.value(query).await.unwrap().is_some_and(|value| value > 0.0), "{query}");
+    }
+
+    let calm_before = calm.totals().acknowledged;
+    wild.read();
+    let entity = ["--entity-type", "clients", "--entity-name", "wild, very"];
+    alter(entity, ["--add-config", "producer_byte_rate=50000"]).await.unwrap();
+    let throttled = || async {
+        let totals = wild.totals();
+        Ok((totals.throttled > Duration::ZERO && totals.blocked > 0).then_some(()))
+    };
+    wait::until("a throttle that is felt", LIMIT * 2, throttled).await.unwrap();
+    println!("{:?}", wild.read());
+    let shown = r#"max(kafka_server_quota_throttle_time{resource="Produce",client_id="\"wild, very\""})"#;
+    wait::until("the throttle in the metrics", LIMIT, above(shown, 0.0)).await.unwrap();
+    let goes_on = || async { Ok((calm.totals().acknowledged > calm_before + 100).then_some(())) };
+    wait::until("the calm client to go on", LIMIT, goes_on).await.unwrap();
+    assert_eq!(calm.totals().throttled, Duration::ZERO);
+
+    alter(entity, ["--delete-config", "producer_byte_rate"]).await.unwrap();
+    alter(default, ["--delete-config", "producer_byte_rate"]).await.unwrap();
+    let wild = wild.stop(LIMIT * 6).await.unwrap();
+    let calm = calm.stop(LIMIT).await.unwrap();
+    for (client_id, outcome) in [("wild, very", wild), ("calm", calm)] {
+        assert_eq!(
+            (outcome.totals.failed.clone(), outcome.totals.outstanding()),
+            (BTreeMap::new(), 0),
+            "{client_id}"
+        );
+        let properties = cluster.client_properties(Listener::SaslPlaintext, "mallory");
+        let consumer = Consumer::start(ConsumerOptions::new(properties, "reader", topic)).unwrap();
+        consumer.wait_for(client_id, &outcome.acknowledged, LIMIT).await.unwrap();
+    }
 }
