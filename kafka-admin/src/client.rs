@@ -117,7 +117,7 @@ impl Client {
         let mut tried = Vec::new();
         let mut attempt = 0;
         loop {
-            let error = match self.attempt(target, request, deadline, &mut tried).await {
+            let error = match self.attempt(target, request, repeat, deadline, &mut tried).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -140,6 +140,7 @@ impl Client {
         &self,
         target: Target,
         request: &Q,
+        repeat: Repeat,
         deadline: Instant,
         tried: &mut Vec<Endpoint>,
     ) -> Result<(Q::Response, Endpoint), Error> {
@@ -154,10 +155,17 @@ impl Client {
             (None, _) => return Err(Error::UnknownBroker(-1)),
         };
         tried.push(endpoint.clone());
-        let result = match self.connection(&endpoint, deadline).await {
+        let now = Instant::now();
+        // Where another broker could answer, one that hangs leaves it half of the time.
+        let share = match target {
+            Target::Broker(_) => deadline,
+            Target::Any | Target::Controller => now + deadline.saturating_duration_since(now) / 2,
+        };
+        let result = match self.connection(&endpoint, share).await {
             Ok(connection) => {
-                let until = deadline.min(Instant::now() + self.shared.config.request_timeout);
-                connection.call(request, until).await
+                let limit = if repeat == Repeat::Freely { share } else { deadline };
+                let until = limit.min(Instant::now() + self.shared.config.request_timeout);
+                connection.call(&endpoint, request, until).await
             }
             Err(error) => Err(error),
         };
@@ -199,7 +207,7 @@ impl Client {
     async fn refresh(&self, deadline: Instant) {
         let (request, mut tried) = (metadata::request(Topics::NONE), Vec::new());
         // Boxed, since an attempt may refresh.
-        match Box::pin(self.attempt(Target::Any, &request, deadline, &mut tried)).await {
+        match Box::pin(self.attempt(Target::Any, &request, Repeat::Freely, deadline, &mut tried)).await {
             Ok((response, _)) => self.learn(&Metadata::new(response)),
             Err(error) => tracing::debug!(%error, "metadata are not refreshed"),
         }

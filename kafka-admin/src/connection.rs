@@ -25,7 +25,6 @@ use pending::{Broken, Failed, Pending};
 const OUTBOX: usize = 64;
 
 pub(crate) struct Connection {
-    endpoint: Endpoint,
     client_id: String,
     versions: ApiVersions,
     outbox: mpsc::Sender<(i32, Bytes)>,
@@ -48,7 +47,7 @@ impl Connection {
         tasks.spawn(send(writer, requests, Arc::clone(&pending)));
         let client_id = config.client_id.clone();
         tracing::debug!(%endpoint, "connected");
-        Ok(Self { endpoint: endpoint.clone(), client_id, versions, outbox, pending, expires, _tasks: tasks })
+        Ok(Self { client_id, versions, outbox, pending, expires, _tasks: tasks })
     }
 
     /// Whether a new call may use it.
@@ -59,10 +58,16 @@ impl Connection {
     /// Sends a request and waits for its answer.
     ///
     /// Kafka answers in order, so after a request that timed out nothing else would be answered in time: the connection ends with it.
-    pub(crate) async fn call<Q: Call>(&self, request: &Q, deadline: Instant) -> Result<Q::Response, Error> {
-        let version = self.versions.pick::<Q>(&self.endpoint)?;
+    /// The endpoint is what errors name: the id may have been unknown when the connection was opened.
+    pub(crate) async fn call<Q: Call>(
+        &self,
+        endpoint: &Endpoint,
+        request: &Q,
+        deadline: Instant,
+    ) -> Result<Q::Response, Error> {
+        let version = self.versions.pick::<Q>(endpoint)?;
         let started = Instant::now();
-        let (id, answer) = self.pending.enter().map_err(|failed| self.interrupted::<Q>(failed))?;
+        let (id, answer) = self.pending.enter().map_err(|failed| interrupted::<Q>(endpoint, failed))?;
         let frame = wire::encode(request, version, id, &self.client_id).map_err(|reason| {
             self.pending.withdraw(id);
             Error::Request { request: Q::name(), reason }
@@ -73,49 +78,49 @@ impl Connection {
             answer.await
         });
         let frame = match answered.await {
-            Ok(Ok(answer)) => answer.map_err(|failed| self.interrupted::<Q>(failed))?,
+            Ok(Ok(answer)) => answer.map_err(|failed| interrupted::<Q>(endpoint, failed))?,
             Ok(Err(_)) => {
-                return Err(self.interrupted::<Q>(Failed { sent: true, broken: Broken::closed() }));
+                return Err(interrupted::<Q>(endpoint, Failed { sent: true, broken: Broken::closed() }));
             }
             Err(_) => {
                 let outcome = outcome(self.pending.withdraw(id));
                 self.pending.end(&Broken::new("an earlier request has had no answer"));
-                let (request, endpoint) = (Q::name(), self.endpoint.clone());
+                let (request, endpoint) = (Q::name(), endpoint.clone());
                 return Err(Error::Timeout { request, endpoint, after: started.elapsed(), outcome });
             }
         };
         let response = wire::decode::<Q>(frame, version).map_err(|reason| {
             self.pending.end(&Broken::malformed(reason.clone()));
-            self.malformed::<Q>(reason, Outcome::Unknown)
+            malformed::<Q>(endpoint, reason, Outcome::Unknown)
         })?;
         match Q::refusal(&response) {
             None => Ok(response),
             Some(refusal) => Err(Error::Kafka {
                 request: Q::name(),
-                endpoint: self.endpoint.clone(),
+                endpoint: endpoint.clone(),
                 code: refusal.code,
                 message: refusal.message,
             }),
         }
     }
+}
 
-    fn interrupted<Q: Call>(&self, failed: Failed) -> Error {
-        let Failed { sent, broken } = failed;
-        let outcome = outcome(sent);
-        match broken.malformed {
-            true => self.malformed::<Q>(broken.reason, outcome),
-            false => Error::Interrupted {
-                request: Q::name(),
-                endpoint: self.endpoint.clone(),
-                reason: broken.reason,
-                outcome,
-            },
-        }
+fn interrupted<Q: Call>(endpoint: &Endpoint, failed: Failed) -> Error {
+    let Failed { sent, broken } = failed;
+    let outcome = outcome(sent);
+    match broken.malformed {
+        true => malformed::<Q>(endpoint, broken.reason, outcome),
+        false => Error::Interrupted {
+            request: Q::name(),
+            endpoint: endpoint.clone(),
+            reason: broken.reason,
+            outcome,
+        },
     }
+}
 
-    fn malformed<Q: Call>(&self, reason: String, outcome: Outcome) -> Error {
-        Error::Malformed { request: Q::name(), endpoint: self.endpoint.clone(), reason, outcome }
-    }
+fn malformed<Q: Call>(endpoint: &Endpoint, reason: String, outcome: Outcome) -> Error {
+    Error::Malformed { request: Q::name(), endpoint: endpoint.clone(), reason, outcome }
 }
 
 fn outcome(sent: bool) -> Outcome {

@@ -256,3 +256,42 @@ fn served(theirs: Option<(i16, i16)>) -> String {
 fn worded(message: &Option<String>) -> String {
     message.as_ref().filter(|text| !text.is_empty()).map_or_else(String::new, |text| format!(": {text}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kafka(code: i16) -> Error {
+        let endpoint = Endpoint { id: None, host: "::1".to_owned(), port: 9092 };
+        Error::Kafka {
+            request: "AlterClientQuotas".to_owned(),
+            endpoint,
+            code: ErrorCode(code),
+            message: None,
+        }
+    }
+
+    #[test]
+    fn codes_have_kafkas_names() {
+        let shown = [31, 35, -1, 1_000, 0].map(|code| ErrorCode(code).to_string());
+        let names = [
+            "CLUSTER_AUTHORIZATION_FAILED (31)",
+            "UNSUPPORTED_VERSION (35)",
+            "UNKNOWN_SERVER_ERROR (-1)",
+            "error code 1000",
+            "NONE (0)",
+        ];
+        assert_eq!(shown, names);
+        assert_eq!(
+            kafka(31).to_string(),
+            "AlterClientQuotas: [::1]:9092 answers CLUSTER_AUTHORIZATION_FAILED (31)"
+        );
+    }
+
+    #[test]
+    fn a_refusal_that_may_have_had_an_effect_says_so() {
+        let outcomes = [31, 42, 89, 7, 41, -1].map(|code| kafka(code).outcome());
+        let (refused, unknown) = (Outcome::Refused, Outcome::Unknown);
+        assert_eq!(outcomes, [refused, refused, refused, unknown, unknown, unknown]);
+    }
+}

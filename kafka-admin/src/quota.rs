@@ -156,3 +156,26 @@ impl Filter {
         Self { components, strict: true }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entity_is_its_parts() {
+        let entity = Entity {
+            other: BTreeMap::from([("client-id-prefix".to_owned(), EntityPart::name("app-"))]),
+            ..Entity::user_client(EntityPart::name("ålice"), EntityPart::Default)
+        };
+        let parts = entity.parts().map(|(kind, part)| (kind, part.wire_name()));
+        assert_eq!(Entity::from_parts(parts), entity);
+        assert_eq!(entity.to_string(), "user=ålice,client-id=<default>,client-id-prefix=app-");
+    }
+
+    #[test]
+    fn a_name_and_the_default_differ() {
+        let named = Entity::user(EntityPart::name("<default>"));
+        assert_ne!(named, Entity::user(EntityPart::Default));
+        assert!(Filter::exactly(&named).strict);
+    }
+}

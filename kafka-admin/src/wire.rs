@@ -154,3 +154,6 @@ pub(crate) fn decode<Q: Call>(mut frame: Bytes, version: i16) -> Result<Q::Respo
         left => Err(format!("{left} bytes follow its end")),
     }
 }
+
+#[cfg(test)]
+mod tests;

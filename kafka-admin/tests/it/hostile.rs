@@ -1,0 +1,240 @@
+//! Servers that are no brokers: each costs an error within the deadline.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kafka_admin::{AlterMode, Alteration, Client, Config, Error, Filter, Outcome};
+use kafka_protocol::messages::api_versions_response::ApiVersion;
+use kafka_protocol::messages::metadata_response::MetadataResponseBroker;
+use kafka_protocol::messages::{ApiVersionsResponse, MetadataResponse};
+use kafka_protocol::protocol::{Encodable, StrBytes};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use crate::support::{set, user};
+
+const DEADLINE: Duration = Duration::from_millis(1_500);
+const API_VERSIONS: i16 = 18;
+const METADATA: i16 = 3;
+
+/// What is done to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trick {
+    Close,
+    Garbage,
+    Http,
+    Truncate,
+    Stall,
+    Drip,
+    Negative,
+    TwoGigabytes,
+    LongestAndStall,
+    OtherId,
+    Twice,
+    LongArray,
+    Empty,
+}
+
+const TRICKS: [Trick; 13] = [
+    Trick::Close,
+    Trick::Garbage,
+    Trick::Http,
+    Trick::Truncate,
+    Trick::Stall,
+    Trick::Drip,
+    Trick::Negative,
+    Trick::TwoGigabytes,
+    Trick::LongestAndStall,
+    Trick::OtherId,
+    Trick::Twice,
+    Trick::LongArray,
+    Trick::Empty,
+];
+
+/// Answers as a broker does until the request of this number comes, then plays its trick.
+#[derive(Clone, Debug)]
+struct Server {
+    trick: Trick,
+    at: i16,
+    port: u16,
+    /// How often it was played.
+    played: Arc<AtomicUsize>,
+}
+
+fn framed(id: i32, body: &[u8]) -> Bytes {
+    let mut frame = BytesMut::new();
+    frame.put_i32(i32::try_from(body.len()).unwrap() + 4);
+    frame.put_i32(id);
+    frame.put_slice(body);
+    frame.freeze()
+}
+
+impl Server {
+    fn honest(&self, key: i16, id: i32) -> Bytes {
+        let mut body = BytesMut::new();
+        if key == API_VERSIONS {
+            let api = |(key, least, most)| {
+                ApiVersion::default().with_api_key(key).with_min_version(least).with_max_version(most)
+            };
+            let keys = [(18, 0, 3), (3, 4, 4), (48, 0, 0), (49, 0, 0)].map(api);
+            let response = ApiVersionsResponse::default().with_api_keys(keys.into());
+            response.encode(&mut body, 3).unwrap();
+        } else {
+            let broker = MetadataResponseBroker::default()
+                .with_node_id(1.into())
+                .with_host(StrBytes::from_static_str("127.0.0.1"))
+                .with_port(self.port.into())
+                .with_rack(None);
+            let response =
+                MetadataResponse::default().with_brokers(vec![broker]).with_controller_id(1.into());
+            response.encode(&mut body, 4).unwrap();
+        }
+        framed(id, &body)
+    }
+
+    async fn serve(self, mut stream: TcpStream) -> std::io::Result<()> {
+        loop {
+            let mut length = [0; 4];
+            stream.read_exact(&mut length).await?;
+            let mut request = vec![0; usize::try_from(i32::from_be_bytes(length)).unwrap()];
+            stream.read_exact(&mut request).await?;
+            let mut request = request.as_slice();
+            let (key, _, id) = (request.get_i16(), request.get_i16(), request.get_i32());
+            if key == self.at {
+                return self.play(stream, key, id).await;
+            }
+            stream.write_all(&self.honest(key, id)).await?;
+        }
+    }
+
+    async fn play(self, mut stream: TcpStream, key: i16, id: i32) -> std::io::Result<()> {
+        self.played.fetch_add(1, Ordering::SeqCst);
+        let stall = Duration::from_secs(3_600);
+        match self.trick {
+            Trick::Close => return Ok(()),
+            Trick::Garbage => {
+                let noise: Vec<u8> = (0..4_096).map(|_| fastrand::u8(..)).collect();
+                stream.write_all(&noise).await?;
+            }
+            Trick::Http => stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await?,
+            Trick::Truncate => {
+                stream.write_all(&[0, 0, 3, 0xe8, 0, 0, 0, 0, 1]).await?;
+                return Ok(());
+            }
+            Trick::Stall => {}
+            Trick::Drip => {
+                stream.write_all(&[0, 0, 3, 0xe8]).await?;
+                loop {
+                    stream.write_all(&[0]).await?;
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+            Trick::Negative => stream.write_all(&(-1_i32).to_be_bytes()).await?,
+            Trick::TwoGigabytes => stream.write_all(&i32::MAX.to_be_bytes()).await?,
+            Trick::LongestAndStall => stream.write_all(&(512_i32 << 10).to_be_bytes()).await?,
+            Trick::OtherId => stream.write_all(&self.honest(key, id.wrapping_add(1))).await?,
+            Trick::Twice => {
+                let answer = framed(id, &[0xff; 3]);
+                stream.write_all(&[&answer[..], &answer[..]].concat()).await?;
+            }
+            // Whatever the request, an array of the greatest length is soon announced.
+            Trick::LongArray => stream.write_all(&framed(id, &[0x7f; 40])).await?,
+            Trick::Empty => stream.write_all(&framed(id, &[])).await?,
+        }
+        sleep(stall).await;
+        Ok(())
+    }
+}
+
+async fn start(trick: Trick, at: i16, tasks: &mut JoinSet<()>) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = Server { trick, at, port: address.port(), played: Arc::default() };
+    let played = Arc::clone(&server.played);
+    tasks.spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            connections.spawn(server.clone().serve(stream));
+        }
+    });
+    (address, played)
+}
+
+fn config(address: SocketAddr) -> Config {
+    let deadline = DEADLINE.as_millis().to_string();
+    Config::new([("bootstrap.servers", address.to_string()), ("admin.timeout.ms", deadline)]).unwrap()
+}
+
+/// Silence is waited for, everything else is told at once.
+fn expect(trick: Trick, error: &Error, took: Duration) {
+    let shown = format!("{trick:?}: {error} ({took:?})");
+    assert!(took < DEADLINE + Duration::from_millis(500), "{shown}");
+    match trick {
+        Trick::Stall | Trick::Drip | Trick::LongestAndStall => {
+            assert!(matches!(error, Error::Timeout { .. }), "{shown}");
+        }
+        Trick::Close | Trick::Truncate => assert!(matches!(error, Error::Interrupted { .. }), "{shown}"),
+        // Noise may look like a frame that goes on.
+        Trick::Garbage => {}
+        _ => {
+            assert!(matches!(error, Error::Malformed { .. }), "{shown}");
+            assert!(took < DEADLINE, "{shown}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_no_broker_costs_an_error_within_the_deadline() {
+    let mut tasks = JoinSet::new();
+    for at in [API_VERSIONS, METADATA] {
+        for trick in TRICKS {
+            let (address, _) = start(trick, at, &mut tasks).await;
+            let started = Instant::now();
+            let error = Client::connect(config(address)).await.err().unwrap();
+            expect(trick, &error, started.elapsed());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_was_sent_leaves_the_outcome_open_and_is_sent_once() {
+    let mut tasks = JoinSet::new();
+    for trick in TRICKS {
+        let (address, played) = start(trick, 49, &mut tasks).await;
+        let client = Client::connect(config(address)).await.unwrap();
+        let alterations: Vec<Alteration> = vec![set(&user("alice"), "producer_byte_rate", 1.0)];
+        let started = Instant::now();
+        let altered = client.alter_client_quotas(&alterations, AlterMode::Apply).await;
+        let error = altered[0].result.as_ref().unwrap_err();
+        expect(trick, error, started.elapsed());
+        assert_eq!(error.outcome(), Outcome::Unknown, "{trick:?}: {error}");
+        assert_eq!(played.load(Ordering::SeqCst), 1, "{trick:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_goes_on_after_a_connection_that_broke() {
+    let mut tasks = JoinSet::new();
+    let (address, played) = start(Trick::Close, 48, &mut tasks).await;
+    let client = Client::connect(config(address)).await.unwrap();
+    let error = client.describe_client_quotas(&Filter::all()).await.unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    assert!(played.load(Ordering::SeqCst) > 1, "tried again");
+    // The broker is still there for others.
+    assert_eq!(client.metadata(kafka_admin::Topics::NONE).await.unwrap().brokers.len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_there_is_an_error_that_names_the_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error = Client::connect(config(address)).await.err().unwrap();
+    assert!(error.to_string().starts_with(&format!("cannot reach {address}: ")), "{error}");
+    assert_eq!(error.outcome(), Outcome::NotSent);
+}
