@@ -24,12 +24,12 @@ help: ## Say what each command does
 	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers"
 	@echo "make lint    formatting, clippy, documentation, licences and duplicates of dependencies"
 	@echo "make bench   tables of generation speed and rule cost"
-	@echo "make setup   fetch the servers that demo and test need (they do it themselves)"
+	@echo "make setup   fetch what build, demo and test need (they do it themselves)"
 	@echo "make clean   remove everything that was built or fetched"
 
 .PHONY: setup
 setup: ## Fetch what is missing
-	@echo "==> setup: the servers that demo and test need"
+	@echo "==> setup: what build, demo and test need"
 	@testbed/setup.sh
 
 .PHONY: demo
@@ -43,6 +43,10 @@ test: setup ## All tests
 	@echo "==> test: unit, property, golden, end-to-end and documentation tests"
 	@INSTA_UPDATE=no $(CARGO) test --workspace --locked
 
+.PHONY: headers
+headers:
+	@testbed/setup.sh build
+
 .PHONY: lint
 lint: fmt clippy doc deny ## All checks that need no server
 
@@ -52,12 +56,12 @@ fmt:
 	@$(CARGO) fmt --all --check
 
 .PHONY: clippy
-clippy:
+clippy: headers
 	@echo "==> lint: clippy"
 	@$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 .PHONY: doc
-doc:
+doc: headers
 	@echo "==> lint: documentation"
 	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked --quiet
 
