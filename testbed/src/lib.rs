@@ -20,6 +20,8 @@ pub mod process;
 pub mod programs;
 pub mod prometheus;
 pub mod proof;
+#[cfg(feature = "kafka")]
+pub mod quota;
 pub mod receiver;
 pub mod shop;
 pub mod wait;

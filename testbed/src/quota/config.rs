@@ -1,0 +1,82 @@
+//! The enforcer's configuration on the stage.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+/// The one rule of the stage.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    /// `observe`, `flag` or `enforce`.
+    pub mode: &'static str,
+    /// Over all brokers, bytes a second.
+    pub enter: u32,
+    /// Over all brokers, bytes a second.
+    pub limit: u32,
+    /// `k of n`.
+    pub confirm: &'static str,
+    /// The SLO and the burn rate that must be passed, if any.
+    pub when: Option<(&'static str, f64)>,
+    /// Times, as in the file: minimum, duration, longest.
+    pub hold: (&'static str, &'static str, &'static str),
+    /// Connections to a broker, and bytes of a request.
+    pub burst: (usize, u32),
+    /// The default that makes users measurable is allowed.
+    pub sentinel: bool,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            mode: "enforce",
+            enter: 6_000_000,
+            limit: 1_500_000,
+            confirm: "3 of 4",
+            when: None,
+            hold: ("10s", "10m", "1h"),
+            burst: (1, 131_072),
+            sentinel: true,
+        }
+    }
+}
+
+/// The file's text.
+pub(super) fn text(
+    kafka: &BTreeMap<String, String>,
+    prometheus: &str,
+    admin: SocketAddr,
+    token: &Path,
+    scrape: Duration,
+    rule: &Rule,
+) -> String {
+    let mut text = "kafka:\n".to_owned();
+    let mut line = |line: String| writeln!(text, "{line}").is_ok();
+    for (key, value) in kafka {
+        line(format!("  {key}: {value:?}"));
+    }
+    let scrape = scrape.as_secs();
+    line(format!("prometheus:\n  url: {prometheus}\n  timeout: 5s"));
+    line(format!("evidence:\n  scrape_interval: {scrape}s\n  max_age: {}s", (scrape * 4).max(5)));
+    line("ledger:\n  lease: 10s".to_owned());
+    line(format!("admin:\n  listen: {admin}\n  token_file: {}", token.display()));
+    line("tick: 1s\nmute_bound: 10s".to_owned());
+    line("caps:\n  share_of_clients: 50%\n  share_of_traffic: 100%\n  changes_per_minute: 60".to_owned());
+    line(format!(
+        "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{users: [\"*\"]}}\n    entity: user\n    measure: produce",
+        rule.mode
+    ));
+    line(format!("    enter: {}B/s\n    limit: {}B/s\n    confirm: {}", rule.enter, rule.limit, rule.confirm));
+    let (minimum, duration, longest) = rule.hold;
+    line(format!("    hold: {{minimum: {minimum}, duration: {duration}, longest: {longest}}}"));
+    let (connections, bytes) = rule.burst;
+    line(format!("    burst: {{connections: {connections}, request_bytes: {bytes}B}}"));
+    if rule.sentinel {
+        line("    sentinel: 1TB/s".to_owned());
+    }
+    if let Some((slo, burn)) = rule.when {
+        line(format!("    when: {{slo: {slo}, burn_rate: {burn}}}"));
+    }
+    text
+}

@@ -1,0 +1,291 @@
+//! Normal traffic, a runaway, the throttle in steps, calm, release, proof.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::stage::{NORMAL, Stage, WILD};
+use crate::kafka::load::{Consumer, ConsumerOptions};
+use crate::kafka::{ADMIN, Cluster, Listener};
+use crate::{Notification, wait};
+
+/// No part of the story takes longer unless something is wrong.
+const LIMIT: Duration = Duration::from_secs(240);
+/// How often the screen gets a line.
+const LOOK: Duration = Duration::from_secs(2);
+/// What the runaway wants: more than the machine gives.
+const FLOOD: u32 = 60_000_000;
+/// The entity that gets the quota.
+const ENTITY: &str = "user=mallory";
+
+/// Who listens to the story.
+pub trait Narrator {
+    /// A new part begins.
+    fn chapter(&mut self, text: &str);
+    /// Where things stand.
+    fn line(&mut self, text: &str);
+    /// A command and what it printed.
+    fn output(&mut self, command: &str, text: &str);
+    /// Something arrived at the pager.
+    fn notification(&mut self, title: &str, notification: &Notification);
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// From the first byte of the flood to the first quota.
+    pub throttled: Duration,
+    /// From the first byte of the flood until the rate was under the limit.
+    pub tamed: Duration,
+    /// Bounds that were set, in order, bytes a second on each broker.
+    pub bounds: Vec<f64>,
+    /// Longest time in which a connection of the runaway that waited for an acknowledgement got none while it was held.
+    pub longest_pause: Duration,
+    /// 99th percentile of the other tenants' latency: before, during the flood, while it is held.
+    pub latency: [Option<Duration>; 3],
+    /// Records of the runaway that brokers acknowledged, all of which were found again.
+    pub acknowledged: u64,
+    /// Times its full buffer made it wait.
+    pub blocked: u64,
+    /// What commands printed, by a name for each.
+    pub outputs: BTreeMap<&'static str, String>,
+}
+
+struct Story<'a> {
+    cluster: &'a Cluster,
+    stage: &'a Stage,
+    narrator: &'a mut dyn Narrator,
+    start: Instant,
+    outputs: BTreeMap<&'static str, String>,
+}
+
+/// Tells it and asserts it. `limit` is what the rule gives the runaway over all brokers, `bound` the longest pause that a
+/// quota may cause.
+///
+/// # Errors
+/// When it does not go as it should.
+pub async fn tell(
+    cluster: &Cluster,
+    mut stage: Stage,
+    limit: f64,
+    bound: Duration,
+    narrator: &mut dyn Narrator,
+) -> Result<(Stage, Report)> {
+    let consumer = ConsumerOptions::new(
+        cluster.client_properties(Listener::SaslPlaintext, ADMIN),
+        "story-auditor",
+        &format!("{WILD}.orders"),
+    );
+    let consumer = Consumer::start(consumer)?;
+    let mut story =
+        Story { cluster, stage: &stage, narrator, start: Instant::now(), outputs: BTreeMap::new() };
+    let report = story.act(limit, bound).await;
+    let outputs = std::mem::take(&mut story.outputs);
+    let mut report = report?;
+    report.outputs = outputs;
+
+    // Nothing that a broker acknowledged is lost, nothing has expired.
+    let outcome = std::mem::replace(&mut stage.wild, super::stage::idle(cluster, WILD).await?);
+    let outcome = outcome.stop(Duration::from_secs(30)).await?;
+    ensure!(outcome.totals.failed.is_empty(), "records of the runaway failed: {:?}", outcome.totals.failed);
+    consumer
+        .wait_for(&format!("{WILD}-orders"), &outcome.acknowledged, Duration::from_secs(120))
+        .await
+        .context("a record that a broker acknowledged is gone")?;
+    report.acknowledged = outcome.totals.acknowledged;
+    report.blocked = outcome.totals.blocked;
+    ensure!(report.blocked > 0, "the runaway never blocked on a full buffer");
+    Ok((stage, report))
+}
+
+impl Story<'_> {
+    async fn act(&mut self, limit: f64, bound: Duration) -> Result<Report> {
+        self.narrator.chapter("Four tenants produce. A default too high to bind anyone makes them measurable.");
+        self.until("users to be measured", async |story: &Self| {
+            let query = "count(kafka_server_quota_byte_rate{resource=\"Produce\", user=~\".+\"})";
+            Ok(story.stage.prometheus.value(query).await?.filter(|count| *count >= 12.0).map(drop))
+        })
+        .await?;
+        let prior = self.quotas().await?;
+        self.read();
+        self.until("calm", async |story: &Self| {
+            let burn = story.burn().await?;
+            Ok(burn.filter(|burn| *burn < 1.0 && story.start.elapsed() > Duration::from_secs(20)).map(drop))
+        })
+        .await?;
+        let before = self.latency();
+
+        self.narrator.chapter("mallory goes wild.");
+        let flood = Instant::now();
+        self.stage.wild.set_rate(FLOOD);
+        self.until("the throttle", async |story: &Self| {
+            let hold = story.stage.hold().await?;
+            Ok(hold.filter(|hold| hold.get("ours").is_some_and(Value::is_number)).map(drop))
+        })
+        .await?;
+        let throttled = flood.elapsed();
+        let during = self.latency();
+        self.stage.wild.read();
+        self.run("plan", &["plan"])?;
+        self.run("explain", &["explain", ENTITY])?;
+
+        let mut bounds: Vec<f64> = Vec::new();
+        let deadline = Instant::now() + LIMIT;
+        let mut longest_pause = Duration::ZERO;
+        let tamed = loop {
+            let reading = self.stage.wild.read();
+            longest_pause = longest_pause.max(reading.longest_pause);
+            let hold = self.stage.hold().await?.context("the throttle is gone")?;
+            let ours = hold.get("ours").and_then(Value::as_f64);
+            if let Some(ours) = ours.filter(|ours| bounds.last() != Some(ours)) {
+                bounds.push(ours);
+            }
+            self.look().await?;
+            let held = hold.get("phase").and_then(Value::as_str) == Some("holding");
+            if held && self.rate().await?.is_some_and(|rate| rate <= limit * 1.1) {
+                break flood.elapsed();
+            }
+            ensure!(Instant::now() < deadline, "the rate did not come under the limit: {hold}");
+            tokio::time::sleep(LOOK).await;
+        };
+        ensure!(
+            longest_pause <= bound + Duration::from_secs(1),
+            "a connection of the runaway paused for {longest_pause:?}, longer than {bound:?}"
+        );
+
+        let page = self.page("QuotaEnforcerThrottled", true).await?;
+        ensure!(page.label("entity") == ENTITY, "paged about {}", page.label("entity"));
+        self.narrator.notification("PAGE", &page);
+
+        self.narrator.chapter("The limit holds. The others have their latency back.");
+        self.read();
+        self.until("the others' promise to be kept again", async |story: &Self| {
+            Ok(story.burn().await?.filter(|burn| *burn < 1.0).map(drop))
+        })
+        .await?;
+        let held = self.latency();
+        longest_pause = longest_pause.max(self.stage.wild.read().longest_pause);
+
+        self.narrator.chapter("mallory calms down.");
+        self.stage.wild.set_rate(NORMAL);
+        self.until("the release", async |story: &Self| {
+            Ok(story.stage.hold().await?.is_none().then_some(()))
+        })
+        .await?;
+        let after = self.quotas().await?;
+        ensure!(after == prior, "not the prior state:\n{after}\ninstead of\n{prior}");
+        self.narrator.line("the cluster's quotas are exactly what they were");
+        let end = self.page("QuotaEnforcerThrottled", false).await?;
+        self.narrator.notification("RESOLVED", &end);
+        self.run("history", &["history", ENTITY])?;
+        self.run("audit", &["audit", "verify"])?;
+        Ok(Report {
+            throttled,
+            tamed,
+            bounds,
+            longest_pause,
+            latency: [before, during, held],
+            acknowledged: 0,
+            blocked: 0,
+            outputs: BTreeMap::new(),
+        })
+    }
+
+    /// Looks until `done` yields a value.
+    async fn until<T>(&mut self, what: &str, done: impl AsyncFn(&Self) -> Result<Option<T>>) -> Result<T> {
+        let deadline = Instant::now() + LIMIT;
+        let mut next = Instant::now();
+        loop {
+            if let Some(value) = done(self).await? {
+                return Ok(value);
+            }
+            if Instant::now() >= next {
+                self.look().await?;
+                next = Instant::now() + LOOK;
+            }
+            if Instant::now() >= deadline {
+                bail!(
+                    "waited {} s in vain for {what}: {}\n{}",
+                    LIMIT.as_secs(),
+                    self.stage.status().await?,
+                    self.stage.enforcer.log_tail(20)
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// One line of where things stand.
+    async fn look(&mut self) -> Result<()> {
+        let show = |value: Option<f64>, scale: f64| value.map_or("?".to_owned(), |v| format!("{:.2}", v / scale));
+        let hold = self.stage.hold().await?;
+        let field = |name: &str| hold.as_ref().and_then(|hold| hold.get(name)).cloned().unwrap_or(Value::Null);
+        let line = format!(
+            "{:>4} s  mallory {:>6} MB/s   bound {:>6} MB/s per broker   {:<9}  others: budget burns {:>6}x",
+            self.start.elapsed().as_secs(),
+            show(self.rate().await?, 1e6),
+            show(field("ours").as_f64(), 1e6),
+            field("phase").as_str().unwrap_or("free"),
+            show(self.burn().await?, 1.0),
+        );
+        self.narrator.line(&line);
+        Ok(())
+    }
+
+    /// The runaway's byte rate over all brokers, as the brokers' sensors say.
+    async fn rate(&self) -> Result<Option<f64>> {
+        let query = format!("sum(kafka_server_quota_byte_rate{{resource=\"Produce\", user=\"{WILD}\"}})");
+        self.stage.prometheus.value(&query).await
+    }
+
+    async fn burn(&self) -> Result<Option<f64>> {
+        let ids = "sloth_id=\"kafka-produce-latency\"";
+        let query = format!("slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio{{{ids}}}");
+        self.stage.prometheus.value(&query).await
+    }
+
+    /// The worst of the other tenants' 99th percentiles since the last look.
+    fn latency(&self) -> Option<Duration> {
+        self.stage.tenants.iter().filter_map(|tenant| tenant.read().p99).max()
+    }
+
+    fn read(&self) {
+        self.latency();
+    }
+
+    /// All client quotas, as Kafka's own tool tells them.
+    async fn quotas(&self) -> Result<String> {
+        let mut all = String::new();
+        for kind in [&["users"][..], &["clients"], &["users", "clients"]] {
+            let mut arguments = vec!["--describe"];
+            for one in kind {
+                arguments.extend(["--entity-type", one]);
+            }
+            let text = self.cluster.tool("kafka.admin.ConfigCommand", &arguments).await?;
+            let mut lines: Vec<&str> = text.lines().filter(|line| line.contains("_rate")).collect();
+            lines.sort_unstable();
+            all.push_str(&lines.join("\n"));
+            all.push('\n');
+        }
+        Ok(all)
+    }
+
+    fn run(&mut self, name: &'static str, arguments: &[&str]) -> Result<()> {
+        let (code, out, err) = self.stage.command(arguments)?;
+        ensure!(code == Some(0), "{arguments:?} ended with {code:?}:\n{out}\n{err}");
+        self.narrator.output(&format!("quota-enforcer {}", arguments.join(" ")), &out);
+        self.outputs.insert(name, out);
+        Ok(())
+    }
+
+    async fn page(&self, alert: &str, firing: bool) -> Result<Notification> {
+        let found = || async {
+            let all = self.stage.receiver.notifications();
+            Ok(all.into_iter().find(|one| one.label("alertname") == alert && one.is_firing() == firing))
+        };
+        wait::until("a notification", LIMIT, found).await
+    }
+}
