@@ -143,7 +143,7 @@ impl Profile {
 }
 
 /// A selector with further matchers.
-pub(super) fn narrowed(selector: &str, matchers: &str) -> String {
+pub(crate) fn narrowed(selector: &str, matchers: &str) -> String {
     if matchers.is_empty() {
         return selector.to_owned();
     }

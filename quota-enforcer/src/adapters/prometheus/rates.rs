@@ -1,0 +1,226 @@
+//! Samples into readings.
+
+use std::collections::btree_map::{BTreeMap, Entry};
+use std::time::Duration;
+
+use daemon_kit::prom::{Labels, Sample, Series};
+use quota_enforcer_core::entity::Client;
+use quota_enforcer_core::time::{Timestamp, millis};
+use quota_enforcer_core::usage::{BrokerId, Reading};
+
+use super::names;
+use crate::spec::profile::Profile;
+
+/// When each broker was scraped with success last, and what is wrong with the series that tell.
+pub(super) fn scraped(
+    profile: &Profile,
+    series: &[Series],
+) -> (BTreeMap<BrokerId, Timestamp>, Option<String>) {
+    let mut last = BTreeMap::new();
+    let mut strangers = Strangers::default();
+    for series in series {
+        let Some(broker) = broker(profile, &series.labels) else {
+            strangers.add(profile, &series.labels);
+            continue;
+        };
+        let good = series.samples.iter().filter(|sample| sample.value == profile.scraped.good);
+        if let Some(at) = good.map(|sample| Timestamp(sample.at_ms)).max() {
+            let newest = last.entry(broker).or_insert(at);
+            *newest = at.max(*newest);
+        }
+    }
+    let selector = &profile.scraped.selector;
+    let fault = match (series.is_empty(), last.is_empty()) {
+        (true, _) => Some(format!("no series matches {selector}: no broker is known to have been scraped")),
+        // Other programs may have such a series too; it is the brokers that must be found.
+        (_, true) => Some(strangers.fault().map_or_else(
+            || format!("no broker was scraped with success, says {selector}"),
+            |fault| format!("no broker is known to have been scraped: {fault}"),
+        )),
+        _ => None,
+    };
+    (last, fault)
+}
+
+/// One reading per broker and client, and what is wrong with the series.
+pub(super) fn readings(
+    profile: &Profile,
+    series: Vec<Series>,
+    peak_window: Duration,
+) -> (Vec<Reading>, impl Iterator<Item = String> + use<>) {
+    let mut found: BTreeMap<(BrokerId, Client), (f64, f64, i64)> = BTreeMap::new();
+    let mut strangers = Strangers::default();
+    let mut nameless = 0_usize;
+    for series in series {
+        let Some((rate, peak, at)) = fold(&series.samples, peak_window) else { continue };
+        let Some(broker) = broker(profile, &series.labels) else {
+            strangers.add(profile, &series.labels);
+            continue;
+        };
+        let client = names::client(profile, |label| series.labels.get(label));
+        if client == Client::default() {
+            nameless += 1;
+            continue;
+        }
+        match found.entry((broker, client)) {
+            Entry::Vacant(entry) => {
+                entry.insert((rate, peak, at));
+            }
+            // A broker has one sensor of these tags: two series are one sensor before and after the target was renamed, or
+            // scraped twice. They never add up.
+            Entry::Occupied(mut entry) => {
+                let (_, other_peak, other_at) = *entry.get();
+                let peak = peak.max(other_peak);
+                entry.get_mut().1 = peak;
+                if at > other_at {
+                    entry.insert((rate, peak, at));
+                }
+            }
+        }
+    }
+    let readings = found
+        .into_iter()
+        .map(|((broker, client), (rate, peak, at))| Reading { broker, client, rate, peak, at: Timestamp(at) })
+        .collect();
+    let nameless = (nameless > 0).then(|| {
+        let (user, client_id) = (&profile.user_label, &profile.client_id_label);
+        format!("{nameless} series carry neither label {user} nor {client_id}")
+    });
+    (readings, strangers.fault().into_iter().chain(nameless))
+}
+
+/// The latest value, the highest within the window before it (at least the latest), and the time of the latest.
+fn fold(samples: &[Sample], peak_window: Duration) -> Option<(f64, f64, i64)> {
+    let last = samples.last()?;
+    let from = last.at_ms.saturating_sub(millis(peak_window));
+    let recent = samples.iter().filter(|sample| sample.at_ms >= from).map(|sample| sample.value);
+    // NaN is never the greater one: of nothing but NaN the peak is NaN, too.
+    Some((last.value, recent.fold(last.value, f64::max), last.at_ms))
+}
+
+pub(super) fn broker(profile: &Profile, labels: &Labels) -> Option<BrokerId> {
+    profile.broker.id(labels.get(&profile.broker.label)?)
+}
+
+/// Series of no known broker.
+#[derive(Default)]
+struct Strangers {
+    count: usize,
+    example: Option<String>,
+}
+
+impl Strangers {
+    fn add(&mut self, profile: &Profile, labels: &Labels) {
+        self.count += 1;
+        if self.example.is_none() {
+            let label = &profile.broker.label;
+            self.example = Some(match labels.get(label) {
+                Some(value) => format!("{label}=\"{value}\""),
+                None => format!("no label {label}"),
+            });
+        }
+    }
+
+    fn fault(&self) -> Option<String> {
+        let example = self.example.as_ref()?;
+        Some(format!("{} series are of no known broker, for example with {example}", self.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn profile() -> Profile {
+        Profile::preset("backstop").unwrap()
+    }
+
+    fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+        Series {
+            labels: labels.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            samples: samples.iter().map(|(at_ms, value)| Sample { at_ms: *at_ms, value: *value }).collect(),
+            histograms: 0,
+        }
+    }
+
+    const WINDOW: Duration = Duration::from_secs(11);
+
+    #[test]
+    fn the_latest_sample_counts_and_the_peak_of_the_window_before_it() {
+        let samples = [(0, 900.0), (10_000, 300.0), (15_000, f64::NAN), (20_000, 100.0)];
+        let given = series(&[("broker", "1"), ("user", "CN%3Da"), ("client_id", "")], &samples);
+        let (readings, faults) = readings(&profile(), vec![given], WINDOW);
+        let client = Client { user: Some("CN=a".to_owned()), client_id: None };
+        let reading = Reading { broker: 1, client, rate: 100.0, peak: 300.0, at: Timestamp(20_000) };
+        assert_eq!((readings, faults.count()), (vec![reading], 0));
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        let last = [(0, 5.0), (1_000, f64::NAN)];
+        let (rate, peak, at) = fold(&series(&[], &last).samples, WINDOW).unwrap();
+        assert!(rate.is_nan() && peak == 5.0 && at == 1_000);
+        let (rate, peak, _) = fold(&series(&[], &[(0, f64::NAN)]).samples, WINDOW).unwrap();
+        assert!(rate.is_nan() && peak.is_nan());
+        assert_eq!(fold(&[], WINDOW), None);
+    }
+
+    #[test]
+    fn a_sensor_that_is_there_twice_counts_once() {
+        let of = |instance, samples: &[(i64, f64)]| {
+            series(&[("broker", "1"), ("client_id", "app"), ("instance", instance)], samples)
+        };
+        for order in [[0, 1], [1, 0]] {
+            let two = [of("old", &[(1_000, 70.0)]), of("new", &[(2_000, 50.0), (3_000, 60.0)])];
+            let (readings, _) = readings(&profile(), order.map(|at| two[at].clone()).to_vec(), WINDOW);
+            assert_eq!(readings.len(), 1);
+            assert_eq!((readings[0].rate, readings[0].peak, readings[0].at), (60.0, 70.0, Timestamp(3_000)));
+        }
+    }
+
+    #[test]
+    fn what_names_no_client_or_no_broker_is_told() {
+        let given = vec![
+            series(&[("broker", "kafka-1"), ("user", "a")], &[(0, 1.0)]),
+            series(&[("user", "a")], &[(0, 1.0)]),
+            series(&[("broker", "1"), ("clientId", "a")], &[(0, 1.0)]),
+            series(&[], &[]),
+        ];
+        let (readings, faults) = readings(&profile(), given, WINDOW);
+        let faults: Vec<String> = faults.collect();
+        assert_eq!(readings, []);
+        assert_eq!(
+            faults,
+            [
+                "2 series are of no known broker, for example with broker=\"kafka-1\"",
+                "1 series carry neither label user nor client_id",
+            ]
+        );
+    }
+
+    #[test]
+    fn only_good_scrapes_count() {
+        let of = |broker, samples: &[(i64, f64)]| series(&[("broker", broker)], samples);
+        let given = [
+            of("1", &[(0, 0.0), (1_000, 0.0), (2_000, 1.0)]),
+            of("2", &[(2_000, f64::NAN)]),
+            of("jvm", &[(2_000, 0.0)]),
+        ];
+        let (scraped, fault) = scraped(&profile(), &given);
+        assert_eq!((scraped, fault), (BTreeMap::from([(1, Timestamp(1_000))]), None));
+    }
+
+    #[test]
+    fn no_broker_is_a_fault() {
+        let fault = |given: &[Series]| scraped(&profile(), given).1.unwrap();
+        assert!(fault(&[]).starts_with("no series matches jmx_scrape_error"));
+        assert!(
+            fault(&[series(&[("broker", "1")], &[(0, 1.0)])])
+                .starts_with("no broker was scraped with success")
+        );
+        assert!(
+            fault(&[series(&[], &[(0, 0.0)])])
+                .contains("1 series are of no known broker, for example with no label broker")
+        );
+    }
+}

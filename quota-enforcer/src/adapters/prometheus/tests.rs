@@ -1,0 +1,5 @@
+//! Against a real Prometheus that scrapes pages of our choosing.
+
+mod bed;
+mod observe;
+mod self_check;
