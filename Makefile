@@ -16,11 +16,13 @@ DENY := $(CURDIR)/.cache/tools/bin/cargo-deny
 # `make demo ONCE=1` exits by itself; `make demo PROFILE=sloth` shows Sloth's rules.
 ONCE ?=
 PROFILE ?= lean
+ONCE_FLAG = $(if $(filter-out 0 no false,$(ONCE)),--once)
 
 .PHONY: help
 help: ## Say what each command does
-	@echo "make demo    build, start a shop, Prometheus and Alertmanager, break the shop, watch the page arrive"
-	@echo "             (ONCE=1 exits by itself, PROFILE=sloth shows Sloth's rules)"
+	@echo "make demo    both stories with real servers (ONCE=1 exits by itself); or one of them:"
+	@echo "  demo-slo     break a shop, watch the page arrive (PROFILE=sloth shows Sloth's rules)"
+	@echo "  demo-quota   a Kafka client runs away, watch it being throttled and released"
 	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers"
 	@echo "make lint    formatting, clippy, documentation, licences and duplicates of dependencies"
 	@echo "make bench   tables of generation speed and rule cost"
@@ -33,10 +35,24 @@ setup: ## Fetch what is missing
 	@testbed/setup.sh
 
 .PHONY: demo
-demo: setup ## Break a shop and watch the page arrive
+demo: ## Both stories, one after the other
+	@$(MAKE) demo-slo ONCE=1
+	@$(MAKE) demo-quota
+
+.PHONY: demo-slo
+demo-slo: ## Break a shop and watch the page arrive
+	@echo "==> setup: what build and demo need"
+	@testbed/setup.sh build servers
 	@echo "==> demo: build slo-engine and the testbed (release)"
 	@$(CARGO) build --release --locked -p slo-engine -p testbed
-	@$(TARGET_DIR)/release/testbed demo --slo-engine $(TARGET_DIR)/release/slo-engine --profile $(PROFILE) $(if $(filter-out 0 no false,$(ONCE)),--once)
+	@$(TARGET_DIR)/release/testbed demo --slo-engine $(TARGET_DIR)/release/slo-engine --profile $(PROFILE) $(ONCE_FLAG)
+
+.PHONY: demo-quota
+demo-quota: setup ## Let a Kafka client run away and watch it being throttled and released
+	@echo "==> demo: build quota-enforcer, slo-engine and the testbed (release)"
+	@$(CARGO) build --release --locked -p quota-enforcer -p slo-engine -p testbed --features testbed/kafka
+	@$(TARGET_DIR)/release/testbed demo-quota --quota-enforcer $(TARGET_DIR)/release/quota-enforcer \
+		--slo-engine $(TARGET_DIR)/release/slo-engine $(ONCE_FLAG)
 
 .PHONY: test
 test: setup ## All tests

@@ -1,7 +1,7 @@
 //! The demo: generate rules, start everything, break the checkout, watch.
 
 mod generate;
-mod screen;
+pub(crate) mod screen;
 mod story;
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `testbed demo`: from an SLO spec to a page, in front of your eyes.
+//! `testbed demo` and `testbed demo-quota`: the stories of the project, in front of your eyes.
 
 use std::process::ExitCode;
 
@@ -17,12 +17,17 @@ struct Cli {
 enum Command {
     /// Break a service of a simulated shop and watch the page arrive, and leave again.
     Demo(demo::Args),
+    /// Let a tenant of a Kafka cluster run away and watch it being throttled and released.
+    #[cfg(feature = "kafka")]
+    DemoQuota(testbed::quota::demo::Args),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args).await,
+        #[cfg(feature = "kafka")]
+        Command::DemoQuota(args) => testbed::quota::demo::run(&args).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //! test of the whole story.
 
 mod config;
+pub mod demo;
 mod stage;
 mod story;
 

@@ -67,7 +67,10 @@ pub(super) fn text(
         "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{users: [\"*\"]}}\n    entity: user\n    measure: produce",
         rule.mode
     ));
-    line(format!("    enter: {}B/s\n    limit: {}B/s\n    confirm: {}", rule.enter, rule.limit, rule.confirm));
+    line(format!(
+        "    enter: {}B/s\n    limit: {}B/s\n    confirm: {}",
+        rule.enter, rule.limit, rule.confirm
+    ));
     let (minimum, duration, longest) = rule.hold;
     line(format!("    hold: {{minimum: {minimum}, duration: {duration}, longest: {longest}}}"));
     let (connections, bytes) = rule.burst;

@@ -160,7 +160,8 @@ impl Stage {
 }
 
 async fn start(program: &Path, folder: &Path, config: &Path, admin: SocketAddr) -> Result<Server> {
-    let arguments = |_: SocketAddr| vec!["run".to_owned(), "--config".to_owned(), config.display().to_string()];
+    let arguments =
+        |_: SocketAddr| vec!["run".to_owned(), "--config".to_owned(), config.display().to_string()];
     Server::start("quota-enforcer", program, folder, Some(admin.port()), "/ready", arguments).await
 }
 
@@ -178,10 +179,7 @@ async fn producer(cluster: &Cluster, user: &str, connections: usize) -> Result<P
     // Requests as small as the burst in the rule says.
     properties.insert("batch.size".to_owned(), "65536".to_owned());
     let client_id = format!("{user}-orders");
-    let options = ProducerOptions {
-        rate: NORMAL,
-        connections,
-        ..ProducerOptions::new(properties, &client_id, &topic)
-    };
+    let options =
+        ProducerOptions { rate: NORMAL, connections, ..ProducerOptions::new(properties, &client_id, &topic) };
     Producer::start(options)
 }

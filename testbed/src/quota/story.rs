@@ -103,7 +103,8 @@ pub async fn tell(
 
 impl Story<'_> {
     async fn act(&mut self, limit: f64, bound: Duration) -> Result<Report> {
-        self.narrator.chapter("Four tenants produce. A default too high to bind anyone makes them measurable.");
+        self.narrator
+            .chapter("Four tenants produce. A default too high to bind anyone makes them measurable.");
         self.until("users to be measured", async |story: &Self| {
             let query = "count(kafka_server_quota_byte_rate{resource=\"Produce\", user=~\".+\"})";
             Ok(story.stage.prometheus.value(query).await?.filter(|count| *count >= 12.0).map(drop))
@@ -171,10 +172,8 @@ impl Story<'_> {
 
         self.narrator.chapter("mallory calms down.");
         self.stage.wild.set_rate(NORMAL);
-        self.until("the release", async |story: &Self| {
-            Ok(story.stage.hold().await?.is_none().then_some(()))
-        })
-        .await?;
+        self.until("the release", async |story: &Self| Ok(story.stage.hold().await?.is_none().then_some(())))
+            .await?;
         let after = self.quotas().await?;
         ensure!(after == prior, "not the prior state:\n{after}\ninstead of\n{prior}");
         self.narrator.line("the cluster's quotas are exactly what they were");
@@ -220,9 +219,11 @@ impl Story<'_> {
 
     /// One line of where things stand.
     async fn look(&mut self) -> Result<()> {
-        let show = |value: Option<f64>, scale: f64| value.map_or("?".to_owned(), |v| format!("{:.2}", v / scale));
+        let show =
+            |value: Option<f64>, scale: f64| value.map_or("?".to_owned(), |v| format!("{:.2}", v / scale));
         let hold = self.stage.hold().await?;
-        let field = |name: &str| hold.as_ref().and_then(|hold| hold.get(name)).cloned().unwrap_or(Value::Null);
+        let field =
+            |name: &str| hold.as_ref().and_then(|hold| hold.get(name)).cloned().unwrap_or(Value::Null);
         let line = format!(
             "{:>4} s  mallory {:>6} MB/s   bound {:>6} MB/s per broker   {:<9}  others: budget burns {:>6}x",
             self.start.elapsed().as_secs(),
@@ -243,7 +244,8 @@ impl Story<'_> {
 
     async fn burn(&self) -> Result<Option<f64>> {
         let ids = "sloth_id=\"kafka-produce-latency\"";
-        let query = format!("slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio{{{ids}}}");
+        let query =
+            format!("slo:sli_error:ratio_rate10s{{{ids}}} / on(sloth_id) slo:error_budget:ratio{{{ids}}}");
         self.stage.prometheus.value(&query).await
     }
 
