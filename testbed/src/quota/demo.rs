@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::{Narrator, Options, Report, Rule, Stage, tell};
 use crate::demo::screen::Screen;
 use crate::kafka::{self, Cluster};
-use crate::{Notification, files, programs};
+use crate::{Notification, files};
 
 /// What a runaway gets over all brokers, bytes a second.
 const LIMIT: u32 = 1_500_000;
@@ -69,7 +69,7 @@ async fn show(args: &Args, screen: &Screen) -> Result<()> {
     );
     let folder = tempfile::Builder::new().prefix("backstop-demo-").tempdir().context("make a folder")?;
     let promise = folder.path().join("promise.yml");
-    generate(args, &promise)?;
+    super::promise(&args.slo_engine, &args.spec, &args.windows, &promise)?;
     screen.say("starting three Kafka brokers with users, permissions and JMX exporters");
     let cluster = Cluster::start(&kafka::Options::default()).await?;
     let options = Options {
@@ -103,25 +103,6 @@ async fn show(args: &Args, screen: &Screen) -> Result<()> {
     ));
     // Until Ctrl-C ends the select in `run`.
     std::future::pending().await
-}
-
-fn generate(args: &Args, to: &Path) -> Result<()> {
-    let program = std::path::absolute(&args.slo_engine)?;
-    let (spec, windows, to) =
-        (args.spec.display().to_string(), args.windows.display().to_string(), to.display().to_string());
-    let flags = [
-        "generate",
-        "--slo-period-windows-path",
-        &windows,
-        "--default-slo-period",
-        "1h",
-        "-i",
-        &spec,
-        "-o",
-        &to,
-    ];
-    programs::run(&program, flags).context("generate the rules")?;
-    Ok(())
 }
 
 fn summary(screen: &Screen, report: &Report) {
