@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::answer::{Answer, BuildInfo, Labels, Metadata, Series, Target};
-use super::decode::{Envelope, QueryData, Status};
+use super::decode::{Envelope, QueryData, Status, each_series};
 use super::error::Error;
 use super::options::Options;
 use super::retry::Retries;
@@ -87,9 +87,23 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn instant(&self, query: &str, at_ms: Option<i64>) -> Result<Answer<Vec<Series>>, Error> {
-        let mut form = vec![("query", query.to_owned()), ("timeout", self.server_timeout())];
-        form.extend(at_ms.map(|at| ("time", seconds(at))));
+        let form = self.instant_form(query, at_ms);
         self.series_of(self.call::<QueryData>(Method::POST, "query", &form).await?)
+    }
+
+    /// Evaluates a query at one time, as [`Client::instant`], and hands over each series as soon as it is read: for answers that
+    /// are large. On an error, what was handed over is to be thrown away.
+    ///
+    /// # Errors
+    /// See [`Error`]; a query that gives no series is [`Error::Malformed`].
+    pub async fn instant_each(
+        &self,
+        query: &str,
+        at_ms: Option<i64>,
+        mut each: impl FnMut(Series) + Send,
+    ) -> Result<Answer<()>, Error> {
+        let form = self.instant_form(query, at_ms);
+        self.call_with(Method::POST, "query", &form, |body| each_series(body, &mut each)).await
     }
 
     /// Evaluates a query at every step from start to end, both included (milliseconds since 1970).
@@ -204,6 +218,12 @@ impl Client {
         self.call(Method::GET, "status/buildinfo", &Form::new()).await
     }
 
+    fn instant_form(&self, query: &str, at_ms: Option<i64>) -> Form {
+        let mut form = vec![("query", query.to_owned()), ("timeout", self.server_timeout())];
+        form.extend(at_ms.map(|at| ("time", seconds(at))));
+        form
+    }
+
     fn series_of(&self, answer: Answer<QueryData>) -> Result<Answer<Vec<Series>>, Error> {
         let value = answer.value.into_series().map_err(|why| self.malformed(why))?;
         Ok(Answer { value, warnings: answer.warnings })
@@ -224,10 +244,20 @@ impl Client {
         path: &str,
         form: &Form,
     ) -> Result<Answer<T>, Error> {
+        self.call_with(method, path, form, |body| serde_json::from_slice(body)).await
+    }
+
+    async fn call_with<T>(
+        &self,
+        method: Method,
+        path: &str,
+        form: &Form,
+        mut decode: impl FnMut(&[u8]) -> Result<Envelope<T>, serde_json::Error>,
+    ) -> Result<Answer<T>, Error> {
         let mut method = method;
         let mut attempt = 0;
         loop {
-            let failure = match self.attempt(method.clone(), path, form).await {
+            let failure = match self.attempt(method.clone(), path, form, &mut decode).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -248,11 +278,12 @@ impl Client {
         }
     }
 
-    async fn attempt<T: DeserializeOwned>(
+    async fn attempt<T>(
         &self,
         method: Method,
         path: &str,
         form: &Form,
+        decode: &mut impl FnMut(&[u8]) -> Result<Envelope<T>, serde_json::Error>,
     ) -> Result<Answer<T>, Failure> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}/api/v1/{path}", self.base.path().trim_end_matches('/')));
@@ -266,7 +297,7 @@ impl Client {
             return Err(Failure { error, retry_after });
         }
         let body = self.read(&mut response, self.max_bytes).await?;
-        let envelope: Envelope<T> = serde_json::from_slice(&body).map_err(|error| self.malformed(error))?;
+        let envelope = decode(&body).map_err(|error| self.malformed(error))?;
         if envelope.status == Status::Error {
             return Err(self.api(status, envelope.error_type, envelope.error).into());
         }

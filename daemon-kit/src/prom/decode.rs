@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::answer::{Labels, Sample, Series};
 
@@ -52,6 +52,131 @@ enum Item {
     Series(Series),
     Number(f64),
     Text(String),
+}
+
+/// Reads the frame of a query's answer and hands over each series as soon as it is read, so that a large answer never is
+/// in memory as a whole beside its text. Other answers than vectors and matrices are refused.
+pub(super) fn each_series(
+    body: &[u8],
+    each: &mut dyn FnMut(Series),
+) -> Result<Envelope<()>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let envelope = Frame(each).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(envelope)
+}
+
+struct Frame<'f>(&'f mut dyn FnMut(Series));
+
+impl<'de> DeserializeSeed<'de> for Frame<'_> {
+    type Value = Envelope<()>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Envelope<()>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Frame<'_> {
+    type Value = Envelope<()>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the frame of an answer")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Envelope<()>, A::Error> {
+        let (mut status, mut data) = (None, None);
+        let (mut error_type, mut error) = (String::new(), String::new());
+        let (mut warnings, mut infos) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "status" => status = Some(map.next_value()?),
+                "data" => data = map.next_value_seed(Data(&mut *self.0))?,
+                "errorType" => error_type = map.next_value()?,
+                "error" => error = map.next_value()?,
+                "warnings" => warnings = map.next_value()?,
+                "infos" => infos = map.next_value()?,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        let status = status.ok_or_else(|| A::Error::missing_field("status"))?;
+        Ok(Envelope { status, data, error_type, error, warnings, infos })
+    }
+}
+
+/// `data` of a query, or nothing.
+struct Data<'f>(&'f mut dyn FnMut(Series));
+
+impl<'de> DeserializeSeed<'de> for Data<'_> {
+    type Value = Option<()>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<()>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Data<'_> {
+    type Value = Option<()>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the data of a query")
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<()>, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<()>, A::Error> {
+        let (mut of_series, mut result) = (false, false);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "resultType" => {
+                    of_series = matches!(map.next_value()?, ResultType::Vector | ResultType::Matrix);
+                }
+                "result" => {
+                    map.next_value_seed(Results(&mut *self.0))?;
+                    result = true;
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        match (of_series, result) {
+            (true, true) => Ok(Some(())),
+            (true, false) => Err(A::Error::missing_field("result")),
+            (false, _) => Err(A::Error::custom("the query gives no series")),
+        }
+    }
+}
+
+struct Results<'f>(&'f mut dyn FnMut(Series));
+
+impl<'de> DeserializeSeed<'de> for Results<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Results<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of series")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(item) = items.next_element()? {
+            match item {
+                Item::Series(series) => (self.0)(series),
+                Item::Number(_) | Item::Text(_) => return Err(A::Error::custom("a result is no series")),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl QueryData {

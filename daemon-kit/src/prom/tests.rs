@@ -43,6 +43,11 @@ async fn values_are_numbers_and_times_milliseconds() {
     let values: Vec<String> = series.samples.iter().map(|sample| sample.value.to_string()).collect();
     assert_eq!(values, ["1", "NaN", "inf", "-inf", "0.00001"]);
     assert_eq!((histogram.samples.len(), histogram.histograms), (0, 1));
+
+    let mut each = Vec::new();
+    let read = client(&fake).instant_each("x", None, |series| each.push(series)).await.unwrap();
+    assert_eq!((read.warnings, each.len()), (answer.warnings.clone(), 2));
+    assert!(each[0].labels == series.labels && each[0].samples.len() == 5 && each[1] == *histogram);
 }
 
 #[tokio::test]
@@ -174,7 +179,12 @@ async fn another_shape_is_malformed() {
         let fake = Fake::new(move |_, _| Reply::ok(body)).await;
         let error = client(&fake).instant("1", None).await.unwrap_err();
         assert!(matches!(error, Error::Malformed { .. }), "{body}: {error:?}");
+        let error = client(&fake).instant_each("1", None, drop).await.unwrap_err();
+        assert!(matches!(error, Error::Malformed { .. }), "{body}: {error:?}");
     }
+    let scalar = Fake::new(|_, _| Reply::ok(ONE)).await;
+    let error = client(&scalar).instant_each("1", None, drop).await.unwrap_err();
+    assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
     let deep = format!(r#"{{"status":"success","data":{}"#, "[".repeat(100_000));
     let fake = Fake::new(move |_, _| Reply::ok(&deep)).await;
     assert!(matches!(client(&fake).targets().await, Err(Error::Malformed { .. })));
@@ -226,8 +236,12 @@ proptest! {
         kind in "vector|matrix|scalar|string", result in r#"(\[|\]|\{|\}|,|:|"metric"|"value"|"values"|"1"|1|-1e999|null){0,20}"#
     ) {
         let text = format!(r#"{{"status":"success","data":{{"resultType":"{kind}","result":[{result}]}}}}"#);
-        if let Ok(envelope) = serde_json::from_str::<decode::Envelope<decode::QueryData>>(&text) {
-            drop(envelope.data.map(decode::QueryData::into_series));
+        let whole = serde_json::from_str::<decode::Envelope<decode::QueryData>>(&text);
+        let whole = whole.ok().and_then(|envelope| envelope.data?.into_series().ok());
+        let mut each = Vec::new();
+        // A scalar is a series only where all is read at once.
+        if decode::each_series(text.as_bytes(), &mut |series| each.push(series)).is_ok() {
+            prop_assert_eq!(whole.map(|series| series.len()), Some(each.len()));
         }
     }
 }
