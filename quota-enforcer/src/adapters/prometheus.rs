@@ -32,6 +32,7 @@ use crate::ports::{Metrics, Observed};
 use crate::spec::Settings;
 use crate::spec::profile::Profile;
 use baseline::Baselines;
+use rates::Gatherer;
 
 /// See the module.
 #[derive(Debug)]
@@ -40,6 +41,12 @@ pub struct Prometheus {
     profile: Arc<Profile>,
     clock: Arc<dyn Clock>,
     baselines: Baselines,
+}
+
+/// What a query gave.
+enum Got {
+    Rates(Gatherer),
+    Series(Vec<Series>),
 }
 
 /// What a query is for.
@@ -74,15 +81,37 @@ impl Prometheus {
     }
 
     async fn ask(client: &Client, query: &str, limit: Duration) -> Result<Vec<Series>, String> {
-        let answer = tokio::time::timeout(limit, client.instant(query, None))
+        let mut all = Vec::new();
+        Self::ask_each(client, query, limit, |series| all.push(series)).await?;
+        Ok(all)
+    }
+
+    /// On an error, what was handed over is to be thrown away.
+    async fn ask_each(
+        client: &Client,
+        query: &str,
+        limit: Duration,
+        each: impl FnMut(Series) + Send,
+    ) -> Result<(), String> {
+        let answer = tokio::time::timeout(limit, client.instant_each(query, None, each))
             .await
             .map_err(|_| format!("{} did not answer within {limit:?}", client.url()))?
             .map_err(|error| chain(&error))?;
         // Notes on the query itself are no sign of missing data.
         match answer.warnings.into_iter().find(|warning| !warning.starts_with("PromQL ")) {
             Some(warning) => Err(format!("the answer may be partial: {warning}")),
-            None => Ok(answer.value),
+            None => Ok(()),
         }
+    }
+
+    async fn gather(
+        client: &Client,
+        query: &str,
+        limit: Duration,
+        mut gatherer: Gatherer,
+    ) -> Result<Gatherer, String> {
+        Self::ask_each(client, query, limit, |series| gatherer.add(&series)).await?;
+        Ok(gatherer)
     }
 
     /// Everything that the rules need, but for the baselines.
@@ -104,23 +133,22 @@ impl Prometheus {
         queries
     }
 
-    fn take(&self, policy: &Policy, purpose: &Purpose, series: Vec<Series>, observed: &mut Observed) {
-        let profile = &self.profile;
-        match purpose {
-            // Belongs to all keys: see `observe`.
-            Purpose::Scraped => {}
-            Purpose::Usage(key) => {
-                let (readings, faults) = rates::readings(profile, series, peak_window(&policy.evidence));
-                observed.faults.extend(faults.map(|fault| format!("{key}: {fault}")));
+    fn take(&self, policy: &Policy, purpose: &Purpose, got: Got, observed: &mut Observed) {
+        match (purpose, got) {
+            (Purpose::Usage(key), Got::Rates(gatherer)) => {
+                let (readings, faults) = gatherer.finish();
+                observed.faults.extend(faults.into_iter().map(|fault| format!("{key}: {fault}")));
+                // Which brokers were scraped is filled in when all answers are there.
                 observed.usage.insert(*key, Usage { readings, ..Usage::default() });
             }
-            Purpose::Burns => observed.burns = measure::burns(&series),
-            Purpose::Answers(at) => {
+            (Purpose::Burns, Got::Series(series)) => observed.burns = measure::burns(&series),
+            (Purpose::Answers(at), Got::Series(series)) => {
                 let Some(rule) = policy.rules.get(*at) else { return };
-                let (answers, faults) = measure::answers(profile, rule.entity, &series);
+                let (answers, faults) = measure::answers(&self.profile, rule.entity, &series);
                 observed.faults.extend(faults.map(|fault| format!("query of rule {}: {fault}", rule.name)));
                 observed.answers.insert(rule.name.clone(), answers);
             }
+            _ => {}
         }
     }
 }
@@ -132,20 +160,25 @@ impl Metrics for Prometheus {
         let mut asking = JoinSet::new();
         for (purpose, query) in self.queries(policy) {
             let client = self.client.clone();
+            let gatherer = matches!(purpose, Purpose::Usage(_))
+                .then(|| Gatherer::new(Arc::clone(&self.profile), peak_window(&policy.evidence)));
             asking.spawn(async move {
-                let answer = Self::ask(&client, &query, limit).await;
-                (purpose, answer)
+                let got = match gatherer {
+                    Some(gatherer) => Self::gather(&client, &query, limit, gatherer).await.map(Got::Rates),
+                    None => Self::ask(&client, &query, limit).await.map(Got::Series),
+                };
+                (purpose, got)
             });
         }
         let mut scraped = BTreeMap::new();
         while let Some(joined) = asking.join_next().await {
             match joined {
-                Ok((Purpose::Scraped, Ok(series))) => {
+                Ok((Purpose::Scraped, Ok(Got::Series(series)))) => {
                     let (last, fault) = rates::scraped(&self.profile, &series);
                     scraped = last;
                     observed.faults.extend(fault);
                 }
-                Ok((purpose, Ok(series))) => self.take(policy, &purpose, series, &mut observed),
+                Ok((purpose, Ok(got))) => self.take(policy, &purpose, got, &mut observed),
                 Ok((purpose, Err(why))) => observed.faults.push(format!("{}: {why}", what(policy, &purpose))),
                 Err(error) => observed.faults.push(format!("a query of the metrics ended: {error}")),
             }

@@ -1,6 +1,7 @@
 //! Samples into readings.
 
 use std::collections::btree_map::{BTreeMap, Entry};
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemon_kit::prom::{Labels, Sample, Series};
@@ -42,51 +43,57 @@ pub(super) fn scraped(
     (last, fault)
 }
 
-/// One reading per broker and client, and what is wrong with the series.
-pub(super) fn readings(
-    profile: &Profile,
-    series: Vec<Series>,
+/// Gathers one reading per broker and client from series, one after the other: all of them are too large to be kept.
+pub(super) struct Gatherer {
+    profile: Arc<Profile>,
     peak_window: Duration,
-) -> (Vec<Reading>, impl Iterator<Item = String> + use<>) {
-    let mut found: BTreeMap<(BrokerId, Client), (f64, f64, i64)> = BTreeMap::new();
-    let mut strangers = Strangers::default();
-    let mut nameless = 0_usize;
-    for series in series {
-        let Some((rate, peak, at)) = fold(&series.samples, peak_window) else { continue };
-        let Some(broker) = broker(profile, &series.labels) else {
-            strangers.add(profile, &series.labels);
-            continue;
+    found: BTreeMap<(BrokerId, Client), (f64, f64, i64)>,
+    strangers: Strangers,
+    nameless: usize,
+}
+
+impl Gatherer {
+    pub(super) fn new(profile: Arc<Profile>, peak_window: Duration) -> Self {
+        Self { profile, peak_window, found: BTreeMap::new(), strangers: Strangers::default(), nameless: 0 }
+    }
+
+    pub(super) fn add(&mut self, series: &Series) {
+        let Some((rate, peak, at)) = fold(&series.samples, self.peak_window) else { return };
+        let Some(broker) = broker(&self.profile, &series.labels) else {
+            self.strangers.add(&self.profile, &series.labels);
+            return;
         };
-        let client = names::client(profile, |label| series.labels.get(label));
+        let client = names::client(&self.profile, |label| series.labels.get(label));
         if client == Client::default() {
-            nameless += 1;
-            continue;
+            self.nameless += 1;
+            return;
         }
-        match found.entry((broker, client)) {
+        match self.found.entry((broker, client)) {
             Entry::Vacant(entry) => {
                 entry.insert((rate, peak, at));
             }
             // A broker has one sensor of these tags: two series are one sensor before and after the target was renamed, or
             // scraped twice. They never add up.
             Entry::Occupied(mut entry) => {
-                let (_, other_peak, other_at) = *entry.get();
-                let peak = peak.max(other_peak);
-                entry.get_mut().1 = peak;
-                if at > other_at {
-                    entry.insert((rate, peak, at));
+                let known = entry.get_mut();
+                known.1 = known.1.max(peak);
+                if at > known.2 {
+                    (known.0, known.2) = (rate, at);
                 }
             }
         }
     }
-    let readings = found
-        .into_iter()
-        .map(|((broker, client), (rate, peak, at))| Reading { broker, client, rate, peak, at: Timestamp(at) })
-        .collect();
-    let nameless = (nameless > 0).then(|| {
-        let (user, client_id) = (&profile.user_label, &profile.client_id_label);
-        format!("{nameless} series carry neither label {user} nor {client_id}")
-    });
-    (readings, strangers.fault().into_iter().chain(nameless))
+
+    /// The readings, and what is wrong with the series.
+    pub(super) fn finish(self) -> (Vec<Reading>, Vec<String>) {
+        let reading =
+            |((broker, client), (rate, peak, at))| Reading { broker, client, rate, peak, at: Timestamp(at) };
+        let (user, client_id) = (&self.profile.user_label, &self.profile.client_id_label);
+        let nameless = (self.nameless > 0)
+            .then(|| format!("{} series carry neither label {user} nor {client_id}", self.nameless));
+        let faults = self.strangers.fault().into_iter().chain(nameless).collect();
+        (self.found.into_iter().map(reading).collect(), faults)
+    }
 }
 
 /// The latest value, the highest within the window before it (at least the latest), and the time of the latest.
@@ -143,16 +150,22 @@ mod tests {
         }
     }
 
+    fn readings(series: &[Series]) -> (Vec<Reading>, Vec<String>) {
+        let mut gatherer = Gatherer::new(Arc::new(profile()), WINDOW);
+        series.iter().for_each(|series| gatherer.add(series));
+        gatherer.finish()
+    }
+
     const WINDOW: Duration = Duration::from_secs(11);
 
     #[test]
     fn the_latest_sample_counts_and_the_peak_of_the_window_before_it() {
         let samples = [(0, 900.0), (10_000, 300.0), (15_000, f64::NAN), (20_000, 100.0)];
         let given = series(&[("broker", "1"), ("user", "CN%3Da"), ("client_id", "")], &samples);
-        let (readings, faults) = readings(&profile(), vec![given], WINDOW);
+        let (readings, faults) = readings(&[given]);
         let client = Client { user: Some("CN=a".to_owned()), client_id: None };
         let reading = Reading { broker: 1, client, rate: 100.0, peak: 300.0, at: Timestamp(20_000) };
-        assert_eq!((readings, faults.count()), (vec![reading], 0));
+        assert_eq!((readings, faults), (vec![reading], Vec::new()));
     }
 
     #[test]
@@ -172,7 +185,7 @@ mod tests {
         };
         for order in [[0, 1], [1, 0]] {
             let two = [of("old", &[(1_000, 70.0)]), of("new", &[(2_000, 50.0), (3_000, 60.0)])];
-            let (readings, _) = readings(&profile(), order.map(|at| two[at].clone()).to_vec(), WINDOW);
+            let (readings, _) = readings(&order.map(|at| two[at].clone()));
             assert_eq!(readings.len(), 1);
             assert_eq!((readings[0].rate, readings[0].peak, readings[0].at), (60.0, 70.0, Timestamp(3_000)));
         }
@@ -180,14 +193,13 @@ mod tests {
 
     #[test]
     fn what_names_no_client_or_no_broker_is_told() {
-        let given = vec![
+        let given = [
             series(&[("broker", "kafka-1"), ("user", "a")], &[(0, 1.0)]),
             series(&[("user", "a")], &[(0, 1.0)]),
             series(&[("broker", "1"), ("clientId", "a")], &[(0, 1.0)]),
             series(&[], &[]),
         ];
-        let (readings, faults) = readings(&profile(), given, WINDOW);
-        let faults: Vec<String> = faults.collect();
+        let (readings, faults) = readings(&given);
         assert_eq!(readings, []);
         assert_eq!(
             faults,

@@ -1,6 +1,7 @@
 //! At the start: what of the metrics the rules need is not there, in plain words.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use daemon_kit::prom::Series;
@@ -32,7 +33,7 @@ impl Prometheus {
     ) -> Vec<String> {
         let mut messages = Vec::new();
         let before = self.clock.now_ms();
-        let server = match Self::ask(&self.client, "time() * 1000", limit).await {
+        let server = match Self::ask(&self.client, "vector(time() * 1000)", limit).await {
             Ok(series) => series.first().and_then(Series::last),
             Err(why) => return vec![format!("Prometheus cannot be asked: {why}")],
         };
@@ -64,7 +65,7 @@ impl Prometheus {
                         self.profile.name
                     ));
                 }
-                Ok(series) => messages.extend(self.check_labels(policy, key, series)),
+                Ok(series) => messages.extend(self.check_labels(policy, key, &series)),
                 Err(why) => messages.push(format!("cannot read {selector}: {why}")),
             }
         }
@@ -107,7 +108,7 @@ impl Prometheus {
         messages
     }
 
-    fn check_labels(&self, policy: &Policy, key: Key, series: Vec<Series>) -> Vec<String> {
+    fn check_labels(&self, policy: &Policy, key: Key, series: &[Series]) -> Vec<String> {
         let labels: BTreeSet<String> = series
             .iter()
             .flat_map(|series| series.labels.keys())
@@ -115,8 +116,10 @@ impl Prometheus {
             .cloned()
             .collect();
         let (user, client_id) = (&self.profile.user_label, &self.profile.client_id_label);
-        let (readings, faults) = rates::readings(&self.profile, series, Duration::ZERO);
-        let mut messages: Vec<String> = faults.map(|fault| format!("{key}: {fault}")).collect();
+        let mut gatherer = rates::Gatherer::new(Arc::clone(&self.profile), Duration::ZERO);
+        series.iter().for_each(|series| gatherer.add(series));
+        let (readings, faults) = gatherer.finish();
+        let mut messages: Vec<String> = faults.into_iter().map(|fault| format!("{key}: {fault}")).collect();
         if !labels.contains(user) && !labels.contains(client_id) {
             messages.push(format!(
                 "{key}: labels of the series are {}; metrics.user_label and metrics.client_id_label say which hold the names",
