@@ -6,7 +6,7 @@ use quota_enforcer_core::time::Timestamp;
 use tokio::sync::watch;
 
 use super::claim::{self, Claim};
-use super::establish::{Established, establish};
+use super::establish::{Established, Remembered, establish};
 use super::member::{Member, Standing};
 use super::store::{Office, Store};
 use super::{Fault, Place, blocking, read_ledger, topics};
@@ -19,6 +19,8 @@ pub struct Election {
     member: Option<Member>,
     /// The assignment that was taken up last.
     taken: Option<u64>,
+    /// The last epoch that this process led in. A ledger that has forgotten it is another one.
+    led: u64,
 }
 
 /// An office: the ledger, and from when on its quotas may be touched.
@@ -41,7 +43,7 @@ impl Election {
     pub async fn join(place: Place) -> Result<Self, Fault> {
         claim::look_around(&place).await?;
         let cluster = place.admin.describe_cluster().await?.cluster_id;
-        let mut election = Self { place, cluster, member: None, taken: None };
+        let mut election = Self { place, cluster, member: None, taken: None, led: 0 };
         election.standing().await?;
         Ok(election)
     }
@@ -123,7 +125,8 @@ impl Election {
         let established = {
             let (place, cluster) = (self.place.clone(), self.cluster.clone());
             let claimed = own.as_ref().map(|held| held.offset);
-            blocking(move || establish(&place, &cluster, claimed)).await?
+            let led = self.led;
+            blocking(move || establish(&place, &cluster, Remembered { end: claimed, epoch: led })).await?
         };
         let Established { writer, known, leader, act_from } = established;
 
@@ -139,6 +142,7 @@ impl Election {
         // Two that start at once see each other now.
         claim::check(&ledger, &claim::held(&self.place).await?)?;
 
+        self.led = leader.epoch;
         tracing::info!(epoch = leader.epoch, instance = leader.instance, "leads");
         let (place, epoch) = (self.place.clone(), leader.epoch);
         let office = Office { place: place.clone(), leader, act_from, topics, term, standing };

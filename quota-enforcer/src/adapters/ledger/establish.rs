@@ -21,8 +21,17 @@ pub(super) struct Established {
     pub(super) act_from: Duration,
 }
 
-/// Fences, reads, checks, and writes who leads now. `claimed` is the ledger's end as it was claimed last.
-pub(super) fn establish(place: &Place, cluster: &str, claimed: Option<i64>) -> Result<Established, Fault> {
+/// What is known of a ledger apart from what it says itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Remembered {
+    /// Where it ended when it was claimed last.
+    pub(super) end: Option<i64>,
+    /// The last epoch that this process led in.
+    pub(super) epoch: u64,
+}
+
+/// Fences, reads, checks, and writes who leads now.
+pub(super) fn establish(place: &Place, cluster: &str, remembered: Remembered) -> Result<Established, Fault> {
     let settings = &place.settings;
     let mut writer = Writer::fence(place)?;
     let fenced_at = place.clock.monotonic();
@@ -30,7 +39,7 @@ pub(super) fn establish(place: &Place, cluster: &str, claimed: Option<i64>) -> R
     reader.seek(reader.low)?;
     let mut facts = Facts::new(&settings.ledger);
     facts.read(&reader)?;
-    check_extent(&settings.ledger, &reader, &facts, claimed)?;
+    check_extent(&settings.ledger, &reader, &facts, remembered)?;
     let tail = tail(place)?;
     check_anchor(place, facts.ledger.head.as_ref(), &tail)?;
     let before = facts.ledger.leader.clone();
@@ -114,7 +123,7 @@ fn elected(leader: &Leader) -> Entry {
 }
 
 /// A compacted topic keeps its beginning, and its end does not move back.
-fn check_extent(ledger: &str, reader: &Reader, facts: &Facts, claimed: Option<i64>) -> Result<(), Fault> {
+fn check_extent(ledger: &str, reader: &Reader, facts: &Facts, remembered: Remembered) -> Result<(), Fault> {
     if reader.low > 0 {
         return Err(Fault::Lost(format!(
             "topic {ledger} begins with record {}: what lay before it was deleted, which a compacted topic never does by itself",
@@ -122,7 +131,14 @@ fn check_extent(ledger: &str, reader: &Reader, facts: &Facts, claimed: Option<i6
         )));
     }
     let end = reader.end.max(facts.last + 1);
-    match claimed {
+    let epoch = facts.ledger.leader.as_ref().map_or(0, |leader| leader.epoch);
+    if epoch < remembered.epoch {
+        return Err(Fault::Lost(format!(
+            "topic {ledger} knows leaders up to epoch {epoch}, and this process led it in epoch {}: it was emptied or created anew",
+            remembered.epoch
+        )));
+    }
+    match remembered.end {
         Some(claimed) if end < claimed => Err(Fault::Lost(format!(
             "topic {ledger} ends at record {end}, and it had {claimed} when it was led last: it was emptied or created anew"
         ))),

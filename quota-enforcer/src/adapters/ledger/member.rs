@@ -110,19 +110,15 @@ impl Marker {
 
 fn poll(consumer: &BaseConsumer<Watcher>, stop: &AtomicBool, standing: &watch::Sender<Standing>) {
     while !stop.load(Ordering::Relaxed) {
-        match consumer.poll(POLL) {
-            Some(Err(error)) => {
-                let code = error.rdkafka_error_code();
-                let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-                let missing = code == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
-                if fatal || missing || code.is_some_and(fault::refused) {
-                    standing.send_replace(Standing::Refused(error));
-                } else {
-                    tracing::debug!(%error, "the group goes on");
-                }
-            }
-            // Assigned partitions are paused: a message that slips through is read elsewhere.
-            Some(Ok(_)) | None => {}
+        // Assigned partitions are paused: a message that slips through is read elsewhere.
+        let Some(Err(error)) = consumer.poll(POLL) else { continue };
+        let code = error.rdkafka_error_code();
+        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+        let missing = code == Some(RDKafkaErrorCode::UnknownTopicOrPartition);
+        if fatal || missing || code.is_some_and(fault::refused) {
+            standing.send_replace(Standing::Refused(error));
+        } else {
+            tracing::debug!(%error, "the group goes on");
         }
     }
 }

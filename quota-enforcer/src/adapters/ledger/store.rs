@@ -234,14 +234,20 @@ impl Shared {
         (!assigned).then_some(End::Revoked)
     }
 
-    /// The first reason stays.
+    /// The first reason stays, unless the next one explains it: that the ledger is lost.
     fn finish(&self, end: End) {
-        let first = self.end.send_if_modified(|known| {
-            let first = known.is_none();
-            known.get_or_insert_with(|| end.clone());
-            first
+        let told = self.end.send_if_modified(|known| {
+            let told = match known {
+                None => true,
+                Some(End::Uncertain(_)) => matches!(end, End::Lost(_)),
+                Some(_) => false,
+            };
+            if told {
+                *known = Some(end.clone());
+            }
+            told
         });
-        if first {
+        if told {
             tracing::info!(epoch = self.leader.epoch, reason = %end, "the leadership ends");
         }
     }

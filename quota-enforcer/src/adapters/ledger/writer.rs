@@ -73,10 +73,7 @@ impl Writer {
     pub(super) fn transact(&mut self, records: &[Outgoing]) -> Result<(), Broken> {
         self.producer.context().take();
         self.producer.begin_transaction().map_err(|error| self.meaning(&error))?;
-        let result = self.send(records).and_then(|written| {
-            self.producer.commit_transaction(self.timeout).map_err(|error| self.meaning(&error))?;
-            Ok(written)
-        });
+        let result = self.send(records).and_then(|written| self.commit().map(|()| written));
         match result {
             Ok(written) => {
                 self.last.extend(written);
@@ -85,6 +82,18 @@ impl Writer {
             Err(why @ (Broken::Aborted(_) | Broken::Moved(_))) => Err(self.abort(why)),
             Err(why) => Err(why),
         }
+    }
+
+    /// Commits what was sent. When there is no answer it is asked once more, which changes nothing and often tells.
+    fn commit(&self) -> Result<(), Broken> {
+        let again = |error: KafkaError| match &error {
+            KafkaError::Transaction(reason) if reason.is_retriable() => {
+                self.producer.commit_transaction(self.timeout)
+            }
+            _ => Err(error),
+        };
+        let committed = self.producer.commit_transaction(self.timeout).or_else(again);
+        committed.map_err(|error| self.meaning(&error))
     }
 
     /// Sends and waits until the brokers have everything; where the last record of each topic went.

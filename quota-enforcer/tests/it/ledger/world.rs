@@ -1,0 +1,182 @@
+//! A cluster, a place for a ledger in it, and what a test needs to disturb it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use daemon_kit::clock::{Clock, SystemClock};
+use quota_enforcer::adapters::ledger::{
+    AuditLines, Election, Fault, IDENTITY, Leadership, Place, Settings, ensure_topics,
+};
+use quota_enforcer_core::audit::{Entry, Event, Head, Proof, Verifier};
+use quota_enforcer_core::time::Timestamp;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use serde_json::Value;
+use testbed::kafka::{Cluster, ENFORCER, Grant, Listener, Loan, Operation, Resource};
+use testbed::wait;
+
+/// Generous: a busy machine is no failure.
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+pub(crate) struct World {
+    pub(crate) cluster: Loan,
+    pub(crate) place: Place,
+    pub(crate) clock: Arc<Skewed>,
+}
+
+/// The machine's clock, which a test can put forward.
+#[derive(Debug, Default)]
+pub(crate) struct Skewed {
+    clock: SystemClock,
+    ahead_ms: AtomicU64,
+}
+
+impl Skewed {
+    pub(crate) fn forward(&self, by: Duration) {
+        self.ahead_ms.fetch_add(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl Clock for Skewed {
+    fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.clock.monotonic() + Duration::from_millis(self.ahead_ms.load(Ordering::Relaxed))
+    }
+}
+
+/// Short times, so that what is waited for comes soon.
+pub(crate) fn settings(name: &str) -> Settings {
+    Settings {
+        ledger: format!("quota-enforcer-{name}-ledger"),
+        audit: format!("quota-enforcer-{name}-audit"),
+        lease: Duration::from_secs(3),
+        timeout: Duration::from_secs(3),
+        request_timeout: Duration::from_secs(1),
+        session: Duration::from_secs(6),
+        instance: "here".to_owned(),
+        ..Settings::default()
+    }
+}
+
+pub(crate) async fn place(cluster: &Cluster, settings: Settings, clock: Arc<dyn Clock>) -> Place {
+    let properties = cluster.client_properties(Listener::SaslPlaintext, ENFORCER);
+    let config = kafka_admin::Config::new(properties).unwrap();
+    let admin = kafka_admin::Client::connect(config.clone()).await.unwrap();
+    Place { config, admin, settings, clock }
+}
+
+/// A cluster without any ledger of other tests.
+pub(crate) async fn world(name: &str) -> World {
+    let cluster = Cluster::alone().await.unwrap();
+    let all = [Operation::All];
+    let grants = [
+        Grant::new(ENFORCER, Resource::Groups(IDENTITY.to_owned()), &all),
+        Grant::new(ENFORCER, Resource::TransactionalIds(IDENTITY.to_owned()), &all),
+    ];
+    cluster.grant(&grants).await.unwrap();
+    let clock = Arc::new(Skewed::default());
+    let place = place(&cluster, settings(name), Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let world = World { cluster, place, clock };
+    let topics = world.place.admin.metadata(kafka_admin::Topics::All).await.unwrap().topics;
+    let old: Vec<_> = topics
+        .iter()
+        .map(|topic| topic.name.as_str())
+        .filter(|name| name.starts_with("quota-enforcer-"))
+        .collect();
+    world.delete(&old).await;
+    world.until_forgotten().await;
+    world
+}
+
+impl World {
+    pub(crate) fn rdkafka(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        for (key, value) in self.place.config.properties() {
+            config.set(key, value);
+        }
+        config
+    }
+
+    pub(crate) fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.rdkafka().create().unwrap()
+    }
+
+    /// Deletes topics and waits until a broker does not know them any more.
+    pub(crate) async fn delete(&self, topics: &[&str]) {
+        if topics.is_empty() {
+            return;
+        }
+        let options = AdminOptions::new().operation_timeout(Some(LIMIT));
+        for result in self.admin().delete_topics(topics, &options).await.unwrap() {
+            result.unwrap();
+        }
+        let gone = || async {
+            let known = self.place.admin.metadata(kafka_admin::Topics::All).await?.topics;
+            Ok(known.iter().all(|topic| !topics.contains(&topic.name.as_str())).then_some(()))
+        };
+        wait::until("topics to be gone", LIMIT, gone).await.unwrap();
+    }
+
+    /// Waits until the group has no members and no claims.
+    async fn until_forgotten(&self) {
+        let forgotten = || async {
+            let offsets = self.place.admin.group_offsets(IDENTITY).await?;
+            let members = self.place.admin.group_members(IDENTITY).await?;
+            Ok((offsets.is_empty() && members.is_empty()).then_some(()))
+        };
+        wait::until("the group to be empty", LIMIT, forgotten).await.unwrap();
+    }
+
+    /// Waits until somebody is in the group.
+    pub(crate) async fn until_members(&self, count: usize) {
+        let there = || async {
+            let members = self.place.admin.group_members(IDENTITY).await?;
+            Ok((members.len() == count).then_some(()))
+        };
+        wait::until("members of the group", LIMIT, there).await.unwrap();
+    }
+
+    pub(crate) async fn join(&self) -> Election {
+        ensure_topics(&self.place).await.unwrap();
+        Election::join(self.place.clone()).await.unwrap()
+    }
+
+    pub(crate) async fn lead(&self) -> (Election, Leadership) {
+        let mut election = self.join().await;
+        let leadership = lead(&mut election).await.unwrap();
+        (election, leadership)
+    }
+
+    /// Reads the audit topic and proves its chain.
+    pub(crate) async fn prove(&self, anchor: Option<&Head>) -> Proof {
+        let mut lines = AuditLines::open(&self.place);
+        let mut verifier = Verifier::default();
+        while let Some(line) = lines.next().await {
+            verifier.take(&line.unwrap()).unwrap();
+        }
+        verifier.finish(anchor).unwrap()
+    }
+}
+
+pub(crate) async fn lead(election: &mut Election) -> Result<Leadership, Fault> {
+    tokio::time::timeout(LIMIT, election.lead()).await.expect("leads in time")
+}
+
+pub(crate) fn entry(why: &str) -> Entry {
+    Entry {
+        at: Timestamp(1),
+        event: Event::Done,
+        by: "rule a".to_owned(),
+        slot: None,
+        before: None,
+        after: Some(5e4),
+        why: why.to_owned(),
+        evidence: Value::Null,
+        policy: String::new(),
+    }
+}
