@@ -3,6 +3,7 @@
 
 mod config;
 pub mod demo;
+mod enforcer;
 mod stage;
 mod story;
 
@@ -13,6 +14,7 @@ use anyhow::{Context as _, Result};
 use crate::programs;
 
 pub use config::Rule;
+pub use enforcer::Enforcer;
 pub use stage::{Options, Stage};
 pub use story::{Narrator, Report, tell};
 

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-/// The one rule of the stage.
+/// The one rule of the stage, with what tests choose beside it.
 #[derive(Clone, Debug)]
 pub struct Rule {
+    /// It is in the file.
+    pub enabled: bool,
     /// `observe`, `flag` or `enforce`.
     pub mode: &'static str,
     /// Over all brokers, bytes a second.
@@ -25,11 +27,18 @@ pub struct Rule {
     pub burst: (usize, u32),
     /// The default that makes users measurable is allowed.
     pub sentinel: bool,
+    /// `user`, `client-id` or `user+client-id`.
+    pub entity: &'static str,
+    /// How long a leader may act without writing its ledger.
+    pub lease: &'static str,
+    /// Throttles at the same time, and writes that tighten a minute.
+    pub caps: (u32, u32),
 }
 
 impl Default for Rule {
     fn default() -> Self {
         Self {
+            enabled: true,
             mode: "enforce",
             enter: 6_000_000,
             limit: 1_500_000,
@@ -38,6 +47,9 @@ impl Default for Rule {
             hold: ("10s", "10m", "1h"),
             burst: (1, 131_072),
             sentinel: true,
+            entity: "user",
+            lease: "10s",
+            caps: (10, 60),
         }
     }
 }
@@ -59,13 +71,21 @@ pub(super) fn text(
     let scrape = scrape.as_secs();
     line(format!("prometheus:\n  url: {prometheus}\n  timeout: 5s"));
     line(format!("evidence:\n  scrape_interval: {scrape}s\n  max_age: {}s", (scrape * 4).max(5)));
-    line("ledger:\n  lease: 10s".to_owned());
     line(format!("admin:\n  listen: {admin}\n  token_file: {}", token.display()));
     line("tick: 1s\nmute_bound: 10s".to_owned());
-    line("caps:\n  share_of_clients: 50%\n  share_of_traffic: 100%\n  changes_per_minute: 60".to_owned());
+    line(format!("ledger:\n  lease: {}", rule.lease));
+    let (throttles, changes) = rule.caps;
     line(format!(
-        "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{users: [\"*\"]}}\n    entity: user\n    measure: produce",
-        rule.mode
+        "caps:\n  throttles: {throttles}\n  share_of_clients: 50%\n  share_of_traffic: 100%\n  changes_per_minute: {changes}"
+    ));
+    if !rule.enabled {
+        line("rules: []".to_owned());
+        return text;
+    }
+    let select = if rule.entity == "client-id" { "client_ids" } else { "users" };
+    line(format!(
+        "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{{select}: [\"*\"]}}\n    entity: {}\n    measure: produce",
+        rule.mode, rule.entity
     ));
     line(format!(
         "    enter: {}B/s\n    limit: {}B/s\n    confirm: {}",

@@ -1,9 +1,7 @@
 //! Everything that the story needs, started and stopped together.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -11,12 +9,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::config::{self, Rule};
+use super::enforcer::Enforcer;
 use crate::alertmanager::compressed;
-use crate::files;
-use crate::http::Client;
 use crate::kafka::load::{Exposition, Producer, ProducerOptions};
-use crate::kafka::{Cluster, ENFORCER, Listener};
-use crate::process::{Server, free_address};
+use crate::kafka::{Cluster, ENFORCER, Grant, Listener, Operation, Resource};
 use crate::prometheus::Target;
 use crate::{Alertmanager, Prometheus, Receiver};
 
@@ -48,7 +44,7 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Stage {
     /// The enforcer.
-    pub enforcer: Server,
+    pub enforcer: Enforcer,
     /// Evaluates the rules.
     pub prometheus: Prometheus,
     /// Gets the alerts.
@@ -61,8 +57,8 @@ pub struct Stage {
     pub wild: Producer,
     _exposition: Exposition,
     program: PathBuf,
-    config: PathBuf,
-    api: Client,
+    kafka: BTreeMap<String, String>,
+    scrape: Duration,
     folder: TempDir,
 }
 
@@ -72,19 +68,22 @@ impl Stage {
     /// # Errors
     /// When something does not become ready.
     pub async fn start(cluster: &Cluster, options: &Options) -> Result<Self> {
+        cluster.grant(&permissions()).await?;
         let folder = tempfile::Builder::new().prefix("testbed-quota-").tempdir().context("make a folder")?;
+        let batch = options.rule.burst.1 / 2;
         let mut tenants = Vec::new();
         for user in TENANTS {
-            tenants.push(producer(cluster, user, 1).await?);
+            tenants.push(producer(cluster, user, 1, batch).await?);
         }
-        let wild = producer(cluster, WILD, options.connections).await?;
+        let wild = producer(cluster, WILD, options.connections, batch).await?;
         let shown: Vec<&Producer> = tenants.iter().chain([&wild]).collect();
         let exposition = Exposition::start(&shown).await?;
 
         let receiver = Receiver::start().await?;
         let alertmanager = Alertmanager::start(&compressed(&options.alertmanager, &receiver)).await?;
-        let admin = free_address()?;
-        let own = Target { job: "quota-enforcer".to_owned(), address: admin, labels: BTreeMap::new() };
+        let enforcer = Enforcer::new(&options.program, folder.path().join("enforcer"))?;
+        let own =
+            Target { job: "quota-enforcer".to_owned(), address: enforcer.address(), labels: BTreeMap::new() };
         let mut prometheus = Prometheus::builder()
             .scrape_interval(options.scrape)
             .evaluation_interval(options.scrape)
@@ -95,16 +94,7 @@ impl Stage {
             prometheus = prometheus.rules(std::path::absolute(file)?);
         }
         let prometheus = prometheus.start().await?;
-
-        let token = folder.path().join("token");
-        files::write(&token, "stage-token\n")?;
-        let config = folder.path().join("quota-enforcer.yaml");
-        let kafka = cluster.client_properties(Listener::SaslPlaintext, ENFORCER);
-        let text = config::text(&kafka, &prometheus.url(), admin, &token, options.scrape, &options.rule);
-        files::write(&config, &text)?;
-        let program = std::path::absolute(&options.program)?;
-        let enforcer = start(&program, folder.path(), &config, admin).await?;
-        Ok(Self {
+        let mut stage = Self {
             enforcer,
             prometheus,
             alertmanager,
@@ -112,11 +102,37 @@ impl Stage {
             tenants,
             wild,
             _exposition: exposition,
-            program,
-            config,
-            api: Client::new(admin)?,
+            program: options.program.clone(),
+            kafka: cluster.client_properties(Listener::SaslPlaintext, ENFORCER),
+            scrape: options.scrape,
             folder,
-        })
+        };
+        stage.enforcer.configure(&stage.text(&stage.enforcer, &options.rule))?;
+        stage.enforcer.start().await?;
+        Ok(stage)
+    }
+
+    /// Changes the enforcer's configuration while it runs.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, rule: &Rule) -> Result<()> {
+        self.enforcer.configure(&self.text(&self.enforcer, rule))
+    }
+
+    /// A second replica, which has not been started.
+    ///
+    /// # Errors
+    /// When no port is free or its files cannot be written.
+    pub fn replica(&self, rule: &Rule) -> Result<Enforcer> {
+        let replica = Enforcer::new(&self.program, self.folder.path().join("replica"))?;
+        replica.configure(&self.text(&replica, rule))?;
+        Ok(replica)
+    }
+
+    fn text(&self, enforcer: &Enforcer, rule: &Rule) -> String {
+        let (address, token) = (enforcer.address(), enforcer.token());
+        config::text(&self.kafka, &self.prometheus.url(), address, &token, self.scrape, rule)
     }
 
     /// `GET /api/v1/status`.
@@ -124,7 +140,7 @@ impl Stage {
     /// # Errors
     /// When it does not answer.
     pub async fn status(&self) -> Result<Value> {
-        self.api.get("/api/v1/status", &[]).await
+        self.enforcer.status().await
     }
 
     /// The one hold of a throttle, while there is one.
@@ -142,14 +158,7 @@ impl Stage {
     /// # Errors
     /// When it cannot be started.
     pub fn command(&self, arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-        let output = Command::new(&self.program)
-            .args(arguments)
-            .arg("--config")
-            .arg(&self.config)
-            .output()
-            .with_context(|| format!("run {}", self.program.display()))?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ok((output.status.code(), text(&output.stdout), text(&output.stderr)))
+        self.enforcer.command(arguments)
     }
 
     /// The folder of the enforcer's files.
@@ -159,25 +168,35 @@ impl Stage {
     }
 }
 
-async fn start(program: &Path, folder: &Path, config: &Path, admin: SocketAddr) -> Result<Server> {
-    let arguments =
-        |_: SocketAddr| vec!["run".to_owned(), "--config".to_owned(), config.display().to_string()];
-    Server::start("quota-enforcer", program, folder, Some(admin.port()), "/ready", arguments).await
+/// What `docs/quota-enforcer.md` says that the enforcer needs.
+fn permissions() -> Vec<Grant> {
+    use Operation::{Create, Describe, DescribeConfigs, Read, Write};
+    let identity = || "backstop-quota-enforcer".to_owned();
+    let topic = |name: &str| {
+        let all = [Create, Describe, DescribeConfigs, Read, Write];
+        Grant::new(ENFORCER, Resource::Topic(name.to_owned()), &all)
+    };
+    vec![
+        topic("backstop.quota.ledger"),
+        topic("backstop.quota.audit"),
+        Grant::new(ENFORCER, Resource::Groups(identity()), &[Read, Describe]),
+        Grant::new(ENFORCER, Resource::TransactionalIds(identity()), &[Write, Describe]),
+    ]
 }
 
 /// A producer in the place of one that ended.
 pub(super) async fn idle(cluster: &Cluster, user: &str) -> Result<Producer> {
-    let producer = producer(cluster, user, 1).await?;
+    let producer = producer(cluster, user, 1, 65_536).await?;
     producer.set_rate(0);
     Ok(producer)
 }
 
-async fn producer(cluster: &Cluster, user: &str, connections: usize) -> Result<Producer> {
+/// `batch`: bytes; requests are as small as the burst in the rule says.
+async fn producer(cluster: &Cluster, user: &str, connections: usize, batch: u32) -> Result<Producer> {
     let topic = format!("{user}.orders");
     cluster.create_topic(&topic, 3, 3, &[("min.insync.replicas", "2")]).await?;
     let mut properties = cluster.client_properties(Listener::SaslPlaintext, user);
-    // Requests as small as the burst in the rule says.
-    properties.insert("batch.size".to_owned(), "65536".to_owned());
+    properties.insert("batch.size".to_owned(), batch.to_string());
     let client_id = format!("{user}-orders");
     let options =
         ProducerOptions { rate: NORMAL, connections, ..ProducerOptions::new(properties, &client_id, &topic) };
