@@ -55,6 +55,12 @@ impl Enforcer {
         self.folder.join("token")
     }
 
+    /// The folder of its files.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn config(&self) -> PathBuf {
         self.folder.join("quota-enforcer.yaml")
     }

@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use super::config::{self, Rule};
 use super::enforcer::Enforcer;
 use crate::alertmanager::compressed;
+use crate::files;
 use crate::kafka::load::{Exposition, Producer, ProducerOptions};
-use crate::kafka::{Cluster, ENFORCER, Grant, Listener, Operation, Resource};
+use crate::kafka::{Cluster, ENFORCER, Grant, Listener, Operation, Resource, password};
 use crate::prometheus::Target;
 use crate::{Alertmanager, Prometheus, Receiver};
 
@@ -107,7 +108,7 @@ impl Stage {
             scrape: options.scrape,
             folder,
         };
-        stage.enforcer.configure(&stage.text(&stage.enforcer, &options.rule))?;
+        stage.configure(&options.rule)?;
         stage.enforcer.start().await?;
         Ok(stage)
     }
@@ -117,22 +118,30 @@ impl Stage {
     /// # Errors
     /// When the file cannot be written.
     pub fn configure(&self, rule: &Rule) -> Result<()> {
-        self.enforcer.configure(&self.text(&self.enforcer, rule))
+        self.write(&self.enforcer, ENFORCER, rule)
     }
 
-    /// A second replica, which has not been started.
+    /// A second replica, which has not been started and comes in as this user.
     ///
     /// # Errors
     /// When no port is free or its files cannot be written.
-    pub fn replica(&self, rule: &Rule) -> Result<Enforcer> {
+    pub fn replica(&self, rule: &Rule, user: &str) -> Result<Enforcer> {
         let replica = Enforcer::new(&self.program, self.folder.path().join("replica"))?;
-        replica.configure(&self.text(&replica, rule))?;
+        self.write(&replica, user, rule)?;
         Ok(replica)
     }
 
-    fn text(&self, enforcer: &Enforcer, rule: &Rule) -> String {
+    /// Secrets lie in files of their own.
+    fn write(&self, enforcer: &Enforcer, user: &str, rule: &Rule) -> Result<()> {
+        let mut kafka = self.kafka.clone();
+        kafka.insert("sasl.username".to_owned(), user.to_owned());
+        kafka.remove("sasl.password");
+        let secret = enforcer.folder().join("password");
+        files::write(&secret, &password(user))?;
+        kafka.insert("sasl.password.file".to_owned(), secret.display().to_string());
         let (address, token) = (enforcer.address(), enforcer.token());
-        config::text(&self.kafka, &self.prometheus.url(), address, &token, self.scrape, rule)
+        let text = config::text(&kafka, &self.prometheus.url(), address, &token, self.scrape, rule);
+        enforcer.configure(&text)
     }
 
     /// `GET /api/v1/status`.
