@@ -7,7 +7,8 @@
 //! load: Producer, Consumer (librdkafka) as those users
 //! ```
 //!
-//! Every broker has its own process, data and ports, which stay when it is down. `testbed/setup.sh kafka` fetches what is
+//! Every broker has its own process, data and ports, which stay when it is down; a killed or paused one is missed after
+//! Kafka's own nine seconds. `testbed/setup.sh kafka` fetches what is
 //! started here. With `KEEP=1`, and whenever something fails, a cluster's folder stays for a look at logs and data.
 
 mod broker;

@@ -4,10 +4,12 @@
 //! Shop (traffic simulator) <── scrapes ── Prometheus ── alerts ──> Alertmanager ── webhook ──> Receiver
 //! ```
 //!
+//! With feature `kafka` there is a Kafka cluster too, with clients that load it: see `kafka`.
+//!
 //! Every server listens on a free port of the loopback interface, keeps its files in a temporary directory of its own,
 //! is waited for by a condition with a deadline, and is stopped by its process id when its value is dropped.
 //!
-//! Binaries come from `PROMETHEUS`, `ALERTMANAGER`, `PROMTOOL` and `AMTOOL` when set, else from `PATH`.
+//! Binaries come from `PROMETHEUS`, `ALERTMANAGER`, `PROMTOOL`, `AMTOOL` and `JAVA` when set, else from `PATH`.
 
 pub mod alertmanager;
 pub mod bed;

@@ -176,6 +176,7 @@ fn spawn_for_life(command: Command) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wait;
 
     fn sleeper(folder: &Path) -> Process {
         let arguments = ["-c".to_owned(), "sleep 600".to_owned()];
@@ -195,13 +196,23 @@ mod tests {
         assert_eq!(server.pid(), None);
     }
 
-    #[test]
-    fn a_process_outlives_the_thread_that_asked_for_it() {
+    #[tokio::test]
+    async fn a_process_outlives_the_thread_that_asked_for_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_owned();
-        let mut server = thread::spawn(move || sleeper(&path)).join().unwrap();
-        // The kernel's signal comes with the end of a thread, which `join` has waited for.
-        assert_eq!(server.exited(), None);
-        assert!(server.pid().is_some());
+        let log = folder.path().join("log");
+        let spawn = move || {
+            let ticking = ["-c".to_owned(), "while :; do echo tick; sleep 0.01; done".to_owned()];
+            let server =
+                Process::spawn("ticker", Path::new("/bin/sh"), &ticking, log, Orphaned::Kill).unwrap();
+            while server.log().is_empty() {
+                thread::yield_now();
+            }
+            server
+        };
+        let server = thread::spawn(spawn).join().unwrap();
+        let before = server.log().len();
+        // The kernel's signal may come a little after the thread's end.
+        let ticks = || async { Ok((server.log().len() > before + 20 * "tick\n".len()).then_some(())) };
+        wait::until("twenty more ticks", Duration::from_secs(10), ticks).await.unwrap();
     }
 }
