@@ -8,8 +8,13 @@
 //! ```
 
 pub mod adapters;
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod commands;
 pub mod engine;
 pub mod metrics;
 pub mod ports;
 pub mod spec;
 pub mod status;
+pub mod views;

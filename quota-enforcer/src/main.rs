@@ -1,3 +1,7 @@
 //! See `quota-enforcer --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    quota_enforcer::app::main()
+}

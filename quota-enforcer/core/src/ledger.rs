@@ -164,6 +164,9 @@ pub struct Leader {
     pub since: Timestamp,
     /// How long it may act after the start of its last committed transaction, in milliseconds.
     pub lease_ms: u64,
+    /// Base address of its API, if others can reach it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api: Option<String>,
 }
 
 /// One fact.

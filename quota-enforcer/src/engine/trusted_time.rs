@@ -12,30 +12,30 @@ const JUMP: Duration = Duration::from_secs(5);
 
 /// The time that decisions are made by.
 #[derive(Clone, Copy, Debug)]
-pub struct TrustedTime {
+pub(super) struct TrustedTime {
     wall: Timestamp,
     monotonic: Duration,
 }
 
 /// A reading of [`TrustedTime`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub(super) struct Reading {
     /// The time.
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
     /// Why it cannot be relied on to tighten anything.
-    pub doubt: Option<String>,
+    pub(super) doubt: Option<String>,
 }
 
 impl TrustedTime {
     /// Anchored at this moment.
     #[must_use]
-    pub fn new(wall: Timestamp, monotonic: Duration) -> Self {
+    pub(super) fn new(wall: Timestamp, monotonic: Duration) -> Self {
         Self { wall, monotonic }
     }
 
     /// The time at this moment. `newest` is the timestamp of the newest sample that was read, if any was, and `max_age`
     /// how far such a sample may be off.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         wall: Timestamp,
         monotonic: Duration,

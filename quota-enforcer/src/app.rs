@@ -1,0 +1,149 @@
+//! The program: arguments and streams in, exit code out.
+
+pub mod failpoint;
+pub mod keeper;
+mod office;
+pub mod serve;
+pub mod world;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use daemon_kit::telemetry;
+
+use crate::cli::{Cli, Command, GlobalArgs, UsageError};
+use crate::commands;
+
+/// Findings, or something failed.
+pub const EXIT_FINDINGS: u8 = 1;
+/// The command line makes no sense.
+pub const EXIT_USAGE: u8 = 2;
+
+/// The streams of one run, and whether they may be coloured.
+pub struct Io<'a> {
+    /// Results.
+    pub stdout: &'a mut dyn Write,
+    /// Messages for people.
+    pub stderr: &'a mut dyn Write,
+    /// `stdout` is a terminal and nobody asked for no colour.
+    pub color_out: bool,
+    /// The same of `stderr`.
+    pub color_err: bool,
+}
+
+impl<'a> Io<'a> {
+    /// Streams without colour, as tests and pipes have them.
+    pub fn plain(stdout: &'a mut dyn Write, stderr: &'a mut dyn Write) -> Self {
+        Self { stdout, stderr, color_out: false, color_err: false }
+    }
+}
+
+/// Runs with the process's own arguments and streams.
+#[must_use]
+pub fn main() -> ExitCode {
+    let (stdout, stderr) = (io::stdout(), io::stderr());
+    let color_allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let color_out = color_allowed && stdout.is_terminal();
+    let color_err = color_allowed && stderr.is_terminal();
+    let (mut out, mut err) = (io::BufWriter::new(stdout), stderr);
+    let mut io = Io { stdout: &mut out, stderr: &mut err, color_out, color_err };
+    run(std::env::args_os(), &mut io)
+}
+
+/// Runs with the given arguments (the program's name first) and streams.
+pub fn run<I, T>(args: I, io: &mut Io<'_>) -> ExitCode
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let cli = match Cli::from_args(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, io),
+    };
+    if cli.global.no_color {
+        io.color_out = false;
+        io.color_err = false;
+    }
+    let result = dispatch(cli, io).and_then(|code| {
+        io.stdout.flush()?;
+        Ok(code)
+    });
+    result.unwrap_or_else(|error| failed(&error, io))
+}
+
+fn dispatch(cli: Cli, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
+    let command = match cli.command {
+        Command::Run(args) => return commands::run::run(args, &cli.global),
+        other => other,
+    };
+    log(&cli.global);
+    match command {
+        Command::Check(args) => commands::check::run(&args, io),
+        Command::Schema => commands::schema::run(io),
+        Command::Version(args) => commands::version::run(&args, io),
+        Command::Completions(args) => commands::completions::run(&args, io),
+        Command::Man(args) => commands::man::run(&args, io),
+        asking => {
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(ask(asking, io))
+        }
+    }
+}
+
+/// Commands that ask a daemon, Kafka or Prometheus.
+async fn ask(command: Command, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Plan(args) => commands::plan::run(&args, io).await,
+        Command::Status(args) => commands::status::run(&args, io).await,
+        Command::Explain(args) => commands::explain::run(&args, io).await,
+        Command::History(args) => commands::history::run(&args, io).await,
+        Command::Release(args) => commands::release::run(&args, io).await,
+        Command::Exempt(args) => commands::exempt::run(&args, io).await,
+        Command::Unexempt(args) => commands::unexempt::run(&args, io).await,
+        Command::Pause(args) => commands::pause::run(&args, io).await,
+        Command::Resume(args) => commands::resume::run(&args, io).await,
+        Command::Audit(args) => commands::audit::run(&args, io).await,
+        Command::Reap(args) => commands::reap::run(&args, io).await,
+        Command::Run(_)
+        | Command::Check(_)
+        | Command::Schema
+        | Command::Version(_)
+        | Command::Completions(_)
+        | Command::Man(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn log(global: &GlobalArgs) {
+    // Set up already when a test runs the program a second time in its process; the first one stays.
+    let set_up = telemetry::init(&global.log.log_level, global.log.log_format);
+    tracing::debug!(set_up = set_up.is_ok(), version = env!("CARGO_PKG_VERSION"), "started");
+}
+
+/// `--help` and `--version` are no failures and belong on stdout.
+fn usage(error: &clap::Error, io: &mut Io<'_>) -> ExitCode {
+    let text = error.render();
+    let (stream, color, code) = if error.use_stderr() {
+        (&mut io.stderr, io.color_err, ExitCode::from(EXIT_USAGE))
+    } else {
+        (&mut io.stdout, io.color_out, ExitCode::SUCCESS)
+    };
+    let written = if color { write!(stream, "{}", text.ansi()) } else { write!(stream, "{text}") };
+    match written.and_then(|()| stream.flush()) {
+        Ok(()) => code,
+        Err(_) => ExitCode::from(EXIT_FINDINGS),
+    }
+}
+
+fn failed(error: &anyhow::Error, io: &mut Io<'_>) -> ExitCode {
+    // The reader left (`| head`): nobody to tell.
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return ExitCode::from(EXIT_FINDINGS);
+    }
+    let written = writeln!(io.stderr, "error: {error:#}");
+    if written.is_ok() && error.is::<UsageError>() {
+        return ExitCode::from(EXIT_USAGE);
+    }
+    ExitCode::from(EXIT_FINDINGS)
+}

@@ -1,0 +1,295 @@
+//! The adapters, wired by the configuration.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use daemon_kit::clock::Clock;
+use daemon_kit::{config, reload};
+use quota_enforcer_core::audit::Record;
+use quota_enforcer_core::entity::Entity;
+use quota_enforcer_core::ledger::Ledger;
+use quota_enforcer_core::policy::{Pattern, Policy};
+use quota_enforcer_core::time::Timestamp;
+
+use crate::adapters::ledger::{AuditLines, Place, Settings as LedgerSettings, as_leader, read_ledger};
+use crate::adapters::prometheus::Prometheus;
+use crate::adapters::quotas::Quotas as KafkaQuotas;
+use crate::api::order::{Body, Kind};
+use crate::engine::probe::Silent;
+use crate::engine::{Engine, Limits, Ordered};
+use crate::ports::{LedgerStore as _, Metrics, Observed, Quotas};
+use crate::spec::{self, Settings};
+use crate::status::{Role, Status};
+use crate::views::Seen;
+use crate::views::explain::{Explanation, explain};
+use crate::views::history::{History, Picker, Records, Wanted};
+use crate::views::plan::Plan;
+
+/// How old the description of the cluster may be.
+const CLUSTER_AGE: Duration = Duration::from_secs(10);
+/// The longest that one request to the brokers may take.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How long a member of the group may be silent.
+const SESSION: Duration = Duration::from_secs(10);
+/// How long a command waits for the office: for a dead leader's session to end, and the group to settle.
+const OFFICE: Duration = Duration::from_secs(40);
+
+/// What this process is called.
+#[derive(Clone, Debug)]
+pub struct Name {
+    /// In ledger, audit and log.
+    pub instance: String,
+    /// Base address of its API, if others can reach it.
+    pub api: Option<String>,
+}
+
+impl Name {
+    /// A daemon that listens there.
+    #[must_use]
+    pub fn of_daemon(listen: SocketAddr) -> Self {
+        let host = host();
+        let ip = listen.ip();
+        let api = if ip.is_loopback() {
+            None
+        } else if ip.is_unspecified() {
+            Some(format!("http://{host}:{}", listen.port()))
+        } else {
+            Some(format!("http://{listen}"))
+        };
+        Self { instance: format!("{host}-{}", std::process::id()), api }
+    }
+
+    /// A command.
+    #[must_use]
+    pub fn of_command() -> Self {
+        Self { instance: format!("{}-{}-command", host(), std::process::id()), api: None }
+    }
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "unknown".to_owned() } else { name.to_owned() }
+}
+
+/// Reads the configuration for a command.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn settings(path: &Path) -> anyhow::Result<Settings> {
+    let read = config::open(path, false).map_err(|diagnostic| vec![diagnostic]);
+    let (settings, _) = read
+        .and_then(|source| spec::load(&source))
+        .map_err(|diagnostics| anyhow::anyhow!("{}", reload::Failed::from(diagnostics)))?;
+    Ok(settings)
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct World {
+    settings: Settings,
+    place: Place,
+    quotas: Arc<dyn Quotas>,
+    clock: Arc<dyn Clock>,
+}
+
+impl World {
+    /// Reaches the brokers.
+    ///
+    /// # Errors
+    /// They do not answer, or the configuration cannot be used.
+    pub async fn connect(settings: &Settings, clock: Arc<dyn Clock>, name: Name) -> anyhow::Result<Self> {
+        let properties =
+            settings.kafka.properties(|name| std::env::var(name).ok()).map_err(anyhow::Error::msg)?;
+        let config = kafka_admin::Config::new(properties).context("`kafka` in the configuration")?;
+        let admin = kafka_admin::Client::connect(config.clone()).await.context("cannot reach Kafka")?;
+        let admin = admin.with_timeout(request(settings.ledger.lease));
+        let place = Place {
+            config,
+            admin: admin.clone(),
+            settings: ledger(settings, name),
+            clock: Arc::clone(&clock),
+        };
+        let quotas: Arc<dyn Quotas> = Arc::new(KafkaQuotas::new(admin));
+        Ok(Self { settings: settings.clone(), place, quotas, clock })
+    }
+
+    /// Ledger and audit.
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The cluster's quotas.
+    #[must_use]
+    pub fn quotas(&self) -> Arc<dyn Quotas> {
+        Arc::clone(&self.quotas)
+    }
+
+    /// As whom this process comes to the brokers: user, if there is one, and client id.
+    #[must_use]
+    pub fn own(&self) -> (Option<String>, String) {
+        (self.place.config.username().map(str::to_owned), self.place.config.client_id().to_owned())
+    }
+
+    /// How long the engine waits for whom.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let lease = self.settings.ledger.lease;
+        let request = request(lease);
+        Limits {
+            observe: self.settings.prometheus.timeout,
+            request,
+            in_flight: lease + request,
+            read_back: request,
+            cluster: CLUSTER_AGE,
+        }
+    }
+
+    /// What the ledger says, without clients.
+    ///
+    /// # Errors
+    /// Kafka does not answer, or the ledger is not understood.
+    pub async fn status(&self) -> anyhow::Result<Status> {
+        let (cluster, ledger) = tokio::join!(self.quotas.cluster(), read_ledger(&self.place));
+        let (cluster, ledger) =
+            (cluster.context("describe the cluster")?, ledger.context("read the ledger")?);
+        Ok(Status {
+            at: Timestamp(self.clock.now_ms()),
+            cluster: cluster.id,
+            brokers: cluster.brokers.len(),
+            role: Role::Starting,
+            leader: ledger.leader.clone(),
+            policy: self.settings.policy.version.clone(),
+            holds: ledger.holds.into_values().collect(),
+            offences: ledger.offences.into_values().collect(),
+            exemptions: ledger.exemptions.into_values().collect(),
+            pause: ledger.pause,
+            ..Status::default()
+        })
+    }
+
+    /// What would be done by one look.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn plan(&self) -> anyhow::Result<Plan> {
+        let seen = self.look().await?;
+        Ok(Plan::of(&seen.tick, &seen.policy.version, false))
+    }
+
+    /// Explains by one look.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub async fn explain(&self, entity: &Entity) -> anyhow::Result<Explanation> {
+        Ok(explain(entity, &self.look().await?))
+    }
+
+    async fn look(&self) -> anyhow::Result<Seen> {
+        let ledger = match read_ledger(&self.place).await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                // Before the first start there is none.
+                tracing::warn!(%error, "the ledger cannot be read: what is held is not known");
+                Ledger::default()
+            }
+        };
+        let policy = self.policy().await?;
+        let metrics = Arc::new(Prometheus::new(&self.settings, Arc::clone(&self.clock))?);
+        let faults = metrics.refresh_baselines(&policy).await;
+        let mut engine = self.engine(metrics);
+        let mut tick = engine.plan(&policy, &ledger).await;
+        tick.faults.extend(faults);
+        Ok(Seen { tick, ledger, policy })
+    }
+
+    /// With whom a running process protects, too.
+    async fn policy(&self) -> anyhow::Result<Policy> {
+        let mut policy = self.settings.policy.clone();
+        let (user, client_id) = self.own();
+        let super_users = self.quotas.cluster().await.context("describe the cluster")?.super_users;
+        policy.protected.users.extend(user.into_iter().chain(super_users).map(Pattern));
+        policy.protected.client_ids.push(Pattern(client_id));
+        Ok(policy)
+    }
+
+    fn engine(&self, metrics: Arc<dyn Metrics>) -> Engine {
+        Engine::new(metrics, self.quotas(), Arc::clone(&self.clock), Arc::new(Silent), self.limits())
+    }
+
+    /// Leads for one order.
+    ///
+    /// # Errors
+    /// A [`Fault`](crate::adapters::ledger::Fault), [`Led`](crate::adapters::ledger::Fault::Led) among them, when this
+    /// process cannot lead; what is wrong with the order.
+    pub async fn order(&self, kind: Kind, body: &Body) -> anyhow::Result<Ordered> {
+        let order = kind.order(body, Timestamp(self.clock.now_ms())).map_err(anyhow::Error::msg)?;
+        let (election, leadership) = as_leader(self.place.clone(), OFFICE).await?;
+        let mut engine = self.engine(Arc::new(Blind));
+        let store = &leadership.store;
+        let ordered = engine.order(store, &order, &body.by, &body.reason).await;
+        let done = store.ledger().holds.values().all(|hold| hold.intent.is_none());
+        if let Err(error) = store.resign(done).await {
+            tracing::warn!(%error, "the office is not given up in order: the next leader waits for the lease");
+        }
+        election.leave().await;
+        Ok(ordered?)
+    }
+}
+
+#[async_trait]
+impl Records for World {
+    async fn history(&self, wanted: &Wanted) -> Result<History, String> {
+        history(&self.place, wanted).await
+    }
+}
+
+/// Reads the audit topic.
+pub(super) async fn history(place: &Place, wanted: &Wanted) -> Result<History, String> {
+    let mut lines = AuditLines::open(place);
+    let mut picker = Picker::new(wanted);
+    while let Some(line) = lines.next().await {
+        let line = line.map_err(|fault| format!("cannot read the audit topic: {fault}"))?;
+        let record: Record = serde_json::from_slice(&line)
+            .map_err(|error| format!("the audit topic holds what is no record: {error}"))?;
+        picker.take(record);
+    }
+    Ok(picker.finish())
+}
+
+/// Orders need no metrics.
+struct Blind;
+
+#[async_trait]
+impl Metrics for Blind {
+    async fn observe(&self, _: &Policy, _: Duration) -> Observed {
+        Observed::default()
+    }
+}
+
+/// A leader gets several requests into its lease.
+fn request(lease: Duration) -> Duration {
+    REQUEST.min(lease / 3)
+}
+
+fn ledger(settings: &Settings, name: Name) -> LedgerSettings {
+    let spec::Ledger { topic, audit_topic, replication, audit_retention, lease, .. } =
+        settings.ledger.clone();
+    LedgerSettings {
+        ledger: topic,
+        audit: audit_topic,
+        replication: u16::try_from(replication).unwrap_or(u16::MAX),
+        audit_retention: Some(audit_retention),
+        lease,
+        timeout: request(lease),
+        request_timeout: request(lease),
+        session: SESSION,
+        instance: name.instance,
+        api: name.api,
+    }
+}
