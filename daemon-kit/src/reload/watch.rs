@@ -27,6 +27,11 @@ impl Hints {
         Self { hint, _watcher: watcher }
     }
 
+    /// One more hint.
+    pub(super) fn raise(&self) {
+        self.hint.notify_one();
+    }
+
     /// Returns when the folder was quiet for `debounce` after a hint. It may be dropped and called again.
     pub(super) async fn quiet(&self, debounce: Duration) {
         self.hint.notified().await;
@@ -64,7 +69,7 @@ mod tests {
         let hints = hints();
         let burst = async {
             for _ in 0..5 {
-                hints.hint.notify_one();
+                hints.raise();
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         };
@@ -88,7 +93,7 @@ mod tests {
             () = hints.quiet(Duration::from_millis(200)) => {}
             () = async {
                 loop {
-                    hints.hint.notify_one();
+                    hints.raise();
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             } => {}

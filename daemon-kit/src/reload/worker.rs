@@ -61,8 +61,9 @@ impl<T: Send + Sync + 'static> Reloader<T> {
                 () = cancel.cancelled() => return,
                 Some(job) = self.jobs.recv() => self.answer(job).await,
                 () = hints.quiet(debounce) => drop(self.reload(Trigger::File).await),
-                // The first tick comes at once: the file may have changed since it was first read.
-                _ = poll.tick() => drop(self.reload(Trigger::File).await),
+                // The first tick comes at once: the file may have changed since it was first read. What a poll finds may be
+                // half written, so it is only one more hint.
+                _ = poll.tick() => if self.differs().await { hints.raise() },
             }
         }
     }
@@ -79,6 +80,15 @@ impl<T: Send + Sync + 'static> Reloader<T> {
             // Who went away needs no answer.
             drop(job.answer.send(answer.clone()));
         }
+    }
+
+    async fn differs(&self) -> bool {
+        let (path, secret) = (self.options.path.clone(), self.options.secret);
+        let seen = tokio::task::spawn_blocking(move || match config::open(&path, secret) {
+            Ok(source) => Seen::Content(hash(&source)),
+            Err(_) => Seen::Unreadable,
+        });
+        seen.await.is_ok_and(|seen| seen != self.seen)
     }
 
     async fn reload(&mut self, trigger: Trigger) -> Answer {

@@ -212,8 +212,8 @@ async fn reloads_come_one_at_a_time_and_a_broken_loader_is_an_error() {
     let load = {
         let (inside, loads) = (Arc::clone(&inside), Arc::clone(&loads));
         move |source: &Source| {
-            assert!(!inside.swap(true, Ordering::SeqCst), "two at a time");
             assert!(source.text() != "panic", "on purpose");
+            assert!(!inside.swap(true, Ordering::SeqCst), "two at a time");
             loads.fetch_add(1, Ordering::SeqCst);
             std::thread::yield_now();
             inside.store(false, Ordering::SeqCst);
