@@ -32,7 +32,7 @@ impl Hints {
         self.hint.notify_one();
     }
 
-    /// Returns when the folder was quiet for `debounce` after a hint. It may be dropped and called again.
+    /// Returns when the folder was quiet for `debounce` after a hint.
     pub(super) async fn quiet(&self, debounce: Duration) {
         self.hint.notified().await;
         let latest = Instant::now() + debounce * PATIENCE;

@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -53,6 +54,8 @@ impl<T: Send + Sync + 'static> Reloader<T> {
     pub async fn run(mut self, cancel: CancellationToken) {
         let hints = Hints::of(&self.options.path);
         let debounce = self.options.debounce;
+        // Kept while other things happen: a hint must not start to wait anew because of them.
+        let mut quiet = pin!(hints.quiet(debounce));
         let mut poll = interval(self.options.poll);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -60,7 +63,10 @@ impl<T: Send + Sync + 'static> Reloader<T> {
                 biased;
                 () = cancel.cancelled() => return,
                 Some(job) = self.jobs.recv() => self.answer(job).await,
-                () = hints.quiet(debounce) => drop(self.reload(Trigger::File).await),
+                () = quiet.as_mut() => {
+                    quiet.set(hints.quiet(debounce));
+                    drop(self.reload(Trigger::File).await);
+                }
                 // The first tick comes at once: the file may have changed since it was first read. What a poll finds may be
                 // half written, so it is only one more hint.
                 _ = poll.tick() => if self.differs().await { hints.raise() },
