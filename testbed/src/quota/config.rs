@@ -40,8 +40,8 @@ impl Default for Rule {
         Self {
             enabled: true,
             mode: "enforce",
-            enter: 6_000_000,
-            limit: 1_500_000,
+            enter: 3_000_000,
+            limit: 900_000,
             confirm: "3 of 4",
             when: None,
             hold: ("10s", "10m", "1h"),

@@ -14,7 +14,7 @@ use crate::kafka::{self, Cluster};
 use crate::{Notification, files};
 
 /// What a runaway gets over all brokers, bytes a second.
-const LIMIT: u32 = 1_500_000;
+const LIMIT: u32 = 900_000;
 /// The longest pause that a quota may cause.
 const MUTE: Duration = Duration::from_secs(10);
 
