@@ -40,6 +40,10 @@ impl Office {
             let pause = if fault.needs_a_human() {
                 tracing::error!(error = %fault, "this process may not enforce; it goes on observing");
                 self.seat.send_replace(Seat::Refused(fault.to_string()));
+                if matches!(fault, Fault::Lost(_)) {
+                    // New topics would look like a ledger that holds nothing: that is for a person to say, by a restart.
+                    return cancel.cancelled().await;
+                }
                 LATER
             } else {
                 tracing::warn!(error = %fault, "no part in the election; tried again soon");
