@@ -56,6 +56,8 @@ impl Meters {
             stages: Family::new_with_constructor(seconds),
             unguarded: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
         };
+        // Its names are whole already.
+        registry.register_collector(Box::new(Gauges(status)));
         let registry = registry.sub_registry_with_prefix("quota_enforcer");
         registry.register("ticks", "Ticks that ran", meters.ticks.clone());
         registry.register("faults", "What could not be read or done", meters.faults.clone());
@@ -75,7 +77,6 @@ impl Meters {
             "Time between looking at a quota and having written it, in which a human's write would be lost",
             meters.unguarded.clone(),
         );
-        registry.register_collector(Box::new(Gauges(status)));
         meters
     }
 
