@@ -304,6 +304,21 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// By how much a sensor may exceed a bound that holds: what the client's connections add at once, over the shortest time that a
+    /// rate is taken over.
+    fn swing(&self, rule: &Rule) -> f64 {
+        if rule.key.mute_is_bounded_by_broker() {
+            0.0
+        } else {
+            rule.burst.bytes() / self.window.shortest.as_secs_f64().max(1.0)
+        }
+    }
+
+    /// A client that was not sampled for longer is confirmed anew.
+    fn gap(&self, rule: &Rule) -> Duration {
+        self.policy.evidence.max_age.saturating_mul(rule.confirm.n.max(1))
+    }
+
     fn rule(&self, name: &str) -> Option<&'a Rule> {
         self.policy.rules.iter().find(|rule| rule.name == name)
     }

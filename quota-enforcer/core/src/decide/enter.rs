@@ -74,7 +74,7 @@ fn look(
         let over = measured.value > rule.enter;
         let calm = measured.value <= rule.release;
         let key = (rule.name.clone(), entity.clone());
-        let gap = scene.policy.evidence.max_age.saturating_mul(rule.confirm.n.max(1));
+        let gap = scene.gap(rule);
         let track = memory.tracks.entry(key).or_default();
         let rise = track.rise(&measured.rates, scene.now);
         let confirmed = track.push(measured.rates.at, over, calm, rule.confirm, gap);

@@ -22,7 +22,7 @@ const BITES: f64 = 1.1;
 const PROBE: f64 = 2.0;
 
 /// Looks at every hold.
-pub(super) fn holds(scene: &Scene<'_>, memory: &Memory, outcome: &mut Outcome) {
+pub(super) fn holds(scene: &Scene<'_>, memory: &mut Memory, outcome: &mut Outcome) {
     for hold in scene.ledger.holds.values() {
         // A write under way is read back first; until then nobody knows what stands.
         if hold.intent.is_some() {
@@ -87,7 +87,7 @@ fn sentinel(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) {
     }
 }
 
-fn throttle(scene: &Scene<'_>, memory: &Memory, hold: &Hold, outcome: &mut Outcome) {
+fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut Outcome) {
     if taken_over(scene, hold, outcome) {
         return;
     }
@@ -117,7 +117,7 @@ fn throttle(scene: &Scene<'_>, memory: &Memory, hold: &Hold, outcome: &mut Outco
             }
             outcome.verdicts.push(verdict);
         }
-        Ok(measured) => known(scene, rule, hold, measured, outcome),
+        Ok(measured) => known(scene, memory, rule, hold, measured, outcome),
     }
 }
 
@@ -142,11 +142,18 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
     Ok(rule)
 }
 
-fn known(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: Measured, outcome: &mut Outcome) {
+fn known(
+    scene: &Scene<'_>,
+    memory: &mut Memory,
+    rule: &Rule,
+    hold: &Hold,
+    measured: Measured,
+    outcome: &mut Outcome,
+) {
     let now = scene.now;
     let bound = hold.ours.unwrap_or(hold.target);
     let worst = measured.rates.worst();
-    let bites = worst <= bound * BITES;
+    let bites = worst <= bound * BITES + scene.swing(rule);
     let mut verdict = held(hold, Some(&measured), String::new());
 
     if !bites {
@@ -178,7 +185,10 @@ fn known(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: Measured, outcom
 
     let pressed = worst >= bound * PRESSED;
     let calm = !pressed && measured.value <= rule.release;
-    let act = if calm && now >= hold.earliest {
+    // One quiet sample may be a client that stalled, or a broker that came back with empty counters.
+    let track = memory.tracks.entry((rule.name.clone(), hold.slot.entity.clone())).or_default();
+    track.push(measured.rates.at, measured.value > rule.enter, calm, rule.confirm, scene.gap(rule));
+    let act = if calm && track.calm_count(rule.confirm) >= rule.confirm.k && now >= hold.earliest {
         let why = format!("calm: {} is below the release threshold", value(rule, measured.value));
         Some(release(scene, hold, Some((&measured, rule)), why))
     } else {

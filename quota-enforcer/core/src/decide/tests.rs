@@ -44,6 +44,23 @@ fn an_abuser_is_cut_in_steps_held_and_released_to_what_was_before() {
 }
 
 #[test]
+fn one_quiet_sample_frees_nobody() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let least = world.ledger.holds.values().next().unwrap().earliest;
+    world.run_until("could be released", |world| world.now > least);
+    // It stalls, or a broker came back with empty counters.
+    world.demand("wild", 0.1 * MB);
+    world.tick();
+    world.demand("wild", 20.0 * MB);
+    for _ in 0..10 {
+        world.tick();
+        assert!(world.quota("wild").is_some());
+    }
+}
+
+#[test]
 fn who_goes_on_is_probed_caught_and_held_longer() {
     let mut world = World::new(policy(vec![rule()]));
     world.demand("wild", 20.0 * MB);

@@ -58,7 +58,7 @@ impl Track {
         }
         if self.over_count(confirm) >= confirm.k {
             self.flagged = true;
-        } else if count(self.calm, confirm.n) >= confirm.k {
+        } else if self.calm_count(confirm) >= confirm.k {
             self.flagged = false;
         }
         self.flagged
@@ -67,6 +67,11 @@ impl Track {
     /// How many of the last `n` samples were over.
     pub(super) fn over_count(&self, confirm: Confirm) -> u32 {
         count(self.over, confirm.n)
+    }
+
+    /// How many of the last `n` samples were calm.
+    pub(super) fn calm_count(&self, confirm: Confirm) -> u32 {
+        count(self.calm, confirm.n)
     }
 
     /// The newest sample was over.
