@@ -62,15 +62,26 @@ fn dependencies(manifest: &str, section: &str) -> Vec<String> {
 fn the_core_depends_on_parsers_and_errors_only() {
     let names = dependencies("slo-engine/core/Cargo.toml", "[dependencies]");
     assert_eq!(names, ["promql-parser", "thiserror"], "anything else needs a reason in docs/adr/0004");
+    let names = dependencies("quota-enforcer/core/Cargo.toml", "[dependencies]");
+    let allowed = ["serde", "serde_json", "sha2", "thiserror"];
+    assert_eq!(names, allowed, "anything else needs a reason in docs/adr/0004");
 }
 
 #[test]
 fn the_core_is_pure() {
-    forbid(
-        "slo-engine/core/src",
-        r"std::(fs|net|env|process|thread|io)\b|SystemTime|Instant|\basync\b|\.await|println!|\bstatic mut\b",
-        "the core is a function of its arguments",
-    );
+    for core in ["slo-engine/core/src", "quota-enforcer/core/src"] {
+        forbid(
+            core,
+            r"std::(fs|net|env|process|thread|io)\b|SystemTime|Instant|\basync\b|\.await|println!|\bstatic mut\b",
+            "the core is a function of its arguments",
+        );
+    }
+}
+
+#[test]
+fn no_daemon_knows_another() {
+    forbid("slo-engine/src", r"\bquota_enforcer\w*::", "daemons never import each other");
+    forbid("quota-enforcer/src", r"\bslo_engine\w*::", "daemons never import each other");
 }
 
 #[test]
@@ -91,11 +102,29 @@ fn adapters_know_the_world_and_not_the_commands() {
         r"(crate|super::super)::(app|cli|commands)\b",
         "adapters are called, they do not call",
     );
+    forbid(
+        "quota-enforcer/src/adapters",
+        r"(crate|super::super)::(api|app|cli|commands|engine)\b",
+        "adapters are called, they do not call",
+    );
+    forbid(
+        "quota-enforcer/src/engine",
+        r"crate::(adapters|api|app|cli|commands|spec)\b",
+        "the engine knows ports, not adapters",
+    );
 }
 
 #[test]
 fn files_are_split_by_noun() {
-    for folder in ["slo-engine/src", "slo-engine/core/src", "daemon-kit/src", "testbed/src"] {
+    for folder in [
+        "daemon-kit/src",
+        "kafka-admin/src",
+        "quota-enforcer/core/src",
+        "quota-enforcer/src",
+        "slo-engine/core/src",
+        "slo-engine/src",
+        "testbed/src",
+    ] {
         for (path, text) in sources(folder) {
             assert!(
                 path.file_name().is_some_and(|name| name != "mod.rs"),
