@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::{Mutex, MutexGuard};
 
+mod faults;
 mod story;
 
 static TURN: Mutex<()> = Mutex::const_new(());

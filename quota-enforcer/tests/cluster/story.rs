@@ -9,7 +9,7 @@ use testbed::quota::{Narrator, Options, Rule, Stage, promise, tell};
 
 use crate::root;
 
-const LIMIT: u32 = 1_500_000;
+const LIMIT: u32 = 900_000;
 const MUTE: Duration = Duration::from_secs(10);
 
 /// slo-engine's binary, built beside ours by `cargo test --workspace`.
@@ -43,6 +43,7 @@ impl Narrator for Aloud {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_runaway_is_throttled_safely_and_released_to_what_was_before() {
     let _turn = crate::turn().await;
+    crate::faults::end_shared_cluster().await;
     let cluster = Cluster::start(&kafka::Options::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("promise.yml");

@@ -1,0 +1,53 @@
+//! How long the runaway's connections pause while it is being cut.
+
+use std::time::Duration;
+
+use quota_enforcer_core::ledger::Phase;
+use testbed::quota::Rule;
+
+use super::{World, rule, throttle};
+
+const BOUND: Duration = Duration::from_secs(10);
+/// For the request itself, on a busy machine.
+const REQUEST: Duration = Duration::from_secs(1);
+
+/// Lets it run until its bound is where it is meant to be, and measures the longest time without an acknowledgement.
+async fn cut(rule: Rule, connections: usize, rate: u32) {
+    let world = World::with_connections(rule, connections).await;
+    world.ready().await;
+    world.stage.wild.set_rate(rate);
+    let (mut bounds, mut longest) = (Vec::new(), Duration::ZERO);
+    let deadline = tokio::time::Instant::now() + super::LIMIT;
+    loop {
+        let reading = world.stage.wild.read();
+        let status = world.status().await.unwrap();
+        assert!(tokio::time::Instant::now() < deadline, "{bounds:?}, {:#?}", status.verdicts);
+        if let Some(hold) = throttle(&status) {
+            longest = longest.max(reading.longest_pause);
+            if let Some(bound) = hold.ours.filter(|bound| bounds.last() != Some(bound)) {
+                bounds.push(bound);
+                world.look().await;
+            }
+            if hold.phase == Phase::Holding {
+                break;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    println!("{connections} connections: bounds {bounds:?}, longest pause {longest:?}");
+    assert!(bounds.len() >= 2 && bounds.is_sorted_by(|a, b| a > b), "in steps: {bounds:?}");
+    assert!(longest <= BOUND + REQUEST, "a connection paused for {longest:?}: {bounds:?}");
+    assert!(world.stage.wild.totals().failed.is_empty(), "{:?}", world.stage.wild.totals());
+    world.released().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_never_pauses_longer_than_the_bound() {
+    cut(rule(), 1, super::WILD).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_connections_never_pause_longer_than_the_bound() {
+    let many = Rule { enter: 1_500_000, limit: 600_000, burst: (20, 16_384), ..rule() };
+    cut(many, 20, 5_000_000).await;
+}
