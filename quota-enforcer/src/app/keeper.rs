@@ -63,6 +63,8 @@ pub struct Keeper {
     waiting: Waiting,
     own: Own,
     policy: Policy,
+    /// As it was at the start: a changed one wants a restart.
+    lease: Duration,
     /// The office in which what the leader before left was settled.
     settled: Option<u64>,
     last: Option<Arc<Seen>>,
@@ -99,6 +101,7 @@ impl Keeper {
         let Parts { engine, clock, config, seat, known, orders, outlets, waiting, own } = parts;
         let own = Own { user: own.0, client_id: own.1, super_users: None };
         let policy = own.protect(&config.borrow().value.policy);
+        let lease = config.borrow().value.ledger.lease;
         Self {
             engine,
             clock,
@@ -110,6 +113,7 @@ impl Keeper {
             waiting,
             own,
             policy,
+            lease,
             settled: None,
             last: None,
             notes: Vec::new(),
@@ -121,14 +125,17 @@ impl Keeper {
     pub async fn run(mut self, cancel: CancellationToken) {
         let started = Arc::clone(&self.config.borrow_and_update());
         let mut ticks = ticks(started.value.tick);
+        let mut leases = self::ticks(started.value.ledger.lease / 4);
         loop {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
                 Ok(()) = self.seat.changed() => self.seated().await,
                 Ok(()) = self.config.changed() => self.configured(&started.value, &mut ticks),
-                Some(asked) = self.orders.recv() => self.answer(asked).await,
+                // Before what people ask, however much that is.
                 _ = ticks.tick() => self.tick().await,
+                _ = leases.tick() => self.keep().await,
+                Some(asked) = self.orders.recv() => self.answer(asked).await,
             }
         }
         self.end().await;
@@ -200,6 +207,7 @@ impl Keeper {
         let mut tick = self.engine.tick(&self.policy, store.as_deref(), &known, &blockers).await;
         tick.ledger_failed |= !faults.is_empty();
         tick.faults.extend(faults);
+        self.keep().await;
         self.report(&tick);
         if self.own.learn(&tick.cluster) {
             self.policy = self.own.protect(&self.config.borrow().value.policy);
@@ -212,10 +220,20 @@ impl Keeper {
         self.outlets.beat.send_replace(self.clock.monotonic());
     }
 
-    /// Keeps the lease in its upper half, so that a tick that takes long does not lose it.
+    /// Between ticks, and after one that took long. A failure is said by the next tick.
+    async fn keep(&self) {
+        let seat = self.seat.borrow().clone();
+        if let Seat::Office { store, .. } = seat
+            && let Err(fault) = self.renew(store.as_ref()).await
+        {
+            tracing::debug!(error = %fault, "the lease is not renewed");
+        }
+    }
+
+    /// Keeps most of the lease left, so that a tick that takes long does not lose it.
     async fn renew(&self, store: &dyn LedgerStore) -> Result<(), LedgerFault> {
-        let lease = self.config.borrow().value.ledger.lease;
-        if store.lease_left() > lease.mul_f64(0.6) {
+        let lease = self.lease;
+        if store.lease_left() > lease.mul_f64(0.8) {
             return Ok(());
         }
         store.commit(&[], &[]).await.map(drop)

@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::order;
 use super::reach::{Reach, reach_to_order};
 use crate::adapters::ledger::Fault;
 use crate::api::order::{Body, Kind};
 use crate::app::Io;
 use crate::cli::OrderArgs;
+use crate::status::{Role, Status};
 
 /// Flags of `reap`.
 #[derive(Clone, Debug, clap::Args)]
@@ -34,7 +37,17 @@ pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
             let ordered = client.order(Kind::Reap.name(), &body).await?;
             return order::tell(&ordered, output, io);
         }
-        Reach::Api(client) => client.base().to_owned(),
+        Reach::Api(client) => {
+            let status: Status = client.get("status", &[]).await?;
+            if matches!(status.role, Role::Starting | Role::Refused) {
+                bail!(
+                    "the daemon at {} does not lead and may not: {}",
+                    client.base(),
+                    status.blockers.join("; ")
+                );
+            }
+            client.base().to_owned()
+        }
         Reach::Direct(world) => match world.order(Kind::Reap, &body).await {
             Ok(ordered) => return order::tell(&ordered, output, io),
             Err(error) => match error.downcast::<Fault>()? {

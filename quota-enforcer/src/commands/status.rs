@@ -91,7 +91,7 @@ fn role(status: &Status) -> String {
     let lease = span(std::time::Duration::from_millis(status.lease_left_ms));
     let epoch = status.epoch.unwrap_or_default();
     match status.role {
-        Role::Starting => "starting".to_owned(),
+        Role::Starting => "not known yet".to_owned(),
         Role::Taking => format!("leader of epoch {epoch} as soon as older leases ran out"),
         Role::Leader => format!("leader, epoch {epoch}, lease for {lease} more"),
         Role::Standby => "standby".to_owned(),

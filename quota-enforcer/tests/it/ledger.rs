@@ -8,4 +8,4 @@ mod loss;
 mod rival;
 mod topics;
 mod transactions;
-mod world;
+pub(crate) mod world;

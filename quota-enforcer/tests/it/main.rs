@@ -9,6 +9,7 @@
 
 mod api;
 mod cli;
+mod daemon;
 mod fixtures;
 mod ledger;
 mod openapi;
