@@ -314,6 +314,11 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Nobody's bound may be lowered now, whatever clients do.
+    fn tightens_nothing(&self) -> bool {
+        self.ledger.pause.is_some() || !self.observation.blockers.is_empty()
+    }
+
     /// A client that was not sampled for longer is confirmed anew.
     fn gap(&self, rule: &Rule) -> Duration {
         self.policy.evidence.max_age.saturating_mul(rule.confirm.n.max(1))

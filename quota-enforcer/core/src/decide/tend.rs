@@ -193,6 +193,8 @@ fn known(
         Some(release(scene, hold, Some((&measured, rule)), why))
     } else {
         match hold.phase {
+            // A pause, and whatever else keeps clients from being caught, stops steps that are under way, too.
+            Phase::Cutting if scene.tightens_nothing() => None,
             Phase::Cutting => cut(scene, rule, hold, &measured),
             Phase::Holding => holding(scene, rule, hold, &measured, pressed),
             Phase::Probing => probe(scene, rule, hold, &measured, pressed),

@@ -44,6 +44,29 @@ fn an_abuser_is_cut_in_steps_held_and_released_to_what_was_before() {
 }
 
 #[test]
+fn a_pause_or_a_doubt_stops_steps_that_are_under_way() {
+    let pause: fn(&mut World) = |world| {
+        world.ledger.pause = Some(Pause { since: world.now, by: "me".to_owned(), reason: String::new() })
+    };
+    let doubt: fn(&mut World) = |world| world.blockers.push("the clock jumped".to_owned());
+    for stop in [pause, doubt] {
+        let mut world = World::new(policy(vec![rule()]));
+        world.demand("wild", 20.0 * MB);
+        world.run_until("caught", |world| world.quota("wild").is_some());
+        let first = world.quota("wild");
+        stop(&mut world);
+        for _ in 0..60 {
+            world.tick();
+            assert_eq!(world.quota("wild"), first);
+        }
+        world.ledger.pause = None;
+        world.blockers.clear();
+        world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+        assert!(world.quota("wild") < first);
+    }
+}
+
+#[test]
 fn one_quiet_sample_frees_nobody() {
     let mut world = World::new(policy(vec![rule()]));
     world.demand("wild", 20.0 * MB);
