@@ -59,7 +59,7 @@ pub struct Observation {
 pub struct Memory {
     tracks: BTreeMap<(String, Entity), Track>,
     /// What labels of series follow: the levels in use, and the defaults.
-    levels: BTreeMap<Key, (Levels, Vec<Entity>)>,
+    levels: BTreeMap<Key, (Levels, BTreeSet<Entity>)>,
     /// Readings of a key count from here on.
     settled: BTreeMap<Key, Timestamp>,
     /// When quotas were tightened within the last minute.
@@ -381,7 +381,7 @@ impl Memory {
     fn notice_levels(&mut self, scene: &Scene<'_>) {
         for (&key, quotas) in &scene.quotas {
             let defaults = quotas.iter().map(|(entity, _)| entity).filter(|entity| entity.is_default());
-            let seen = (quotas.levels(), defaults.cloned().collect::<Vec<_>>());
+            let seen = (quotas.levels(), defaults.cloned().collect::<BTreeSet<_>>());
             let before = self.levels.get(&key).map(|before| *before == seen);
             self.levels.insert(key, seen);
             if before == Some(false) {

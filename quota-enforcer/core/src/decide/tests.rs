@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::entity::Kind;
 use crate::ledger::{Exemption, Pause, Purpose};
 use crate::policy::{BudgetGuard, Confirm, Limit, Measure, Mode, Pattern};
 use world::{KEY, MB, World, client, policy, rule, slot_of};
@@ -63,6 +64,18 @@ fn a_pause_or_a_doubt_stops_steps_that_are_under_way() {
         world.blockers.clear();
         world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
         assert!(world.quota("wild") < first);
+    }
+}
+
+#[test]
+fn several_defaults_that_stay_unsettle_nothing() {
+    let mut world = World::new(policy(vec![rule()]));
+    for entity in [Kind::User, Kind::ClientId, Kind::Pair].map(Entity::default_of) {
+        world.snapshot.set(Slot { entity, key: KEY }, Some(1e12));
+    }
+    world.demand("wild", 1.0 * MB);
+    for _ in 0..60 {
+        assert!(world.tick().verdicts.is_empty());
     }
 }
 
