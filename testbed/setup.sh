@@ -3,7 +3,7 @@
 #
 #   build    compiler and headers of the libraries that the build links
 #   servers  Prometheus (with promtool) and Alertmanager (with amtool)
-#   kafka    Java, Kafka's jars and the JMX exporter
+#   kafka    Java, Kafka's jars and the JMX exporter; libfaketime
 #
 # Debian's packages of the servers are fetched through apt and unpacked into .cache/servers, not installed: an installed
 # package would start its service on port 9090 of this machine, and again at every boot. Headers, Java and Maven have no
@@ -102,6 +102,8 @@ get_servers() {
 # Kafka's jars by Maven, then what makes every start of a broker quick.
 get_kafka() {
   have "${JAVA:-java}" || install openjdk-17-jre-headless
+  # Tests let the clock of one process jump with it.
+  [ -n "${LIBFAKETIME:-}" ] || compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null || install libfaketime
   if ! cmp -s "$root/testbed/kafka/pom.xml" "$kafka/pom.xml"; then
     have mvn || install maven
     say "fetching Kafka's jars (57 MB)"

@@ -47,6 +47,19 @@ pub fn java() -> Result<PathBuf> {
     find("JAVA", &["java"])
 }
 
+/// The library that lets the clock of a process that preloads it jump: `$LIBFAKETIME`, else Debian's.
+///
+/// # Errors
+/// When there is none.
+pub fn libfaketime() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("LIBFAKETIME") {
+        return Ok(path.into());
+    }
+    let architectures = std::fs::read_dir("/usr/lib").context("list /usr/lib")?.filter_map(Result::ok);
+    let mut found = architectures.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"));
+    found.find(|path| path.is_file()).context("libfaketime is missing: testbed/setup.sh kafka")
+}
+
 /// The first line that `program --version` prints.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! One replica of the enforcer: a process, which may die, and its files, which stay.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::http::Client;
 use crate::process::{Orphaned, Process, free_address};
-use crate::{files, wait};
+use crate::{files, programs, wait};
 
 /// How long it may take to become ready, or to end. Generous: a busy machine is no failure.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -24,6 +25,7 @@ const ENV: &str = "/usr/bin/env";
 #[derive(Debug)]
 pub struct Enforcer {
     process: Option<Process>,
+    environment: BTreeMap<&'static str, String>,
     program: PathBuf,
     folder: PathBuf,
     address: SocketAddr,
@@ -40,7 +42,14 @@ impl Enforcer {
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         files::write(&folder.join("token"), "stage-token\n")?;
         let program = std::path::absolute(program)?;
-        Ok(Self { process: None, program, folder, address, api: Client::new(address)? })
+        Ok(Self {
+            process: None,
+            environment: BTreeMap::new(),
+            program,
+            folder,
+            address,
+            api: Client::new(address)?,
+        })
     }
 
     /// Where its API listens when it runs.
@@ -73,6 +82,22 @@ impl Enforcer {
         files::write(&self.config(), text)
     }
 
+    /// Lets the wall clock of its processes from now on be ahead of (or behind) the machine's by as many seconds as the file
+    /// says, at each moment.
+    ///
+    /// # Errors
+    /// When libfaketime is missing.
+    pub fn skew_by(&mut self, file: &Path) -> Result<()> {
+        let variables = [
+            ("LD_PRELOAD", programs::libfaketime()?.display().to_string()),
+            ("FAKETIME_TIMESTAMP_FILE", file.display().to_string()),
+            ("FAKETIME_NO_CACHE", "1".to_owned()),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ];
+        self.environment.extend(variables);
+        Ok(())
+    }
+
     /// Starts its process and waits until it is ready.
     ///
     /// # Errors
@@ -102,8 +127,9 @@ impl Enforcer {
         if self.is_running() {
             bail!("the enforcer runs already");
         }
-        let mut arguments: Vec<String> =
-            failpoint.map(|stage| format!("{FAILPOINT}={stage}")).into_iter().collect();
+        let failpoint = failpoint.map(|stage| format!("{FAILPOINT}={stage}"));
+        let environment = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let mut arguments: Vec<String> = environment.chain(failpoint).collect();
         for argument in [&self.program, Path::new("run"), Path::new("--config"), &self.config()] {
             arguments.push(argument.display().to_string());
         }
