@@ -133,3 +133,29 @@ async fn a_pair_of_a_human_keeps_the_user_from_being_written() {
     nothing_moves(&world, &Quotas::new(), 5).await;
     assert!(world.status().await.unwrap().holds.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_jumps_neither_tightens_nor_frees() {
+    let mut world = World::new(rule()).await;
+    let ahead = world.stage.folder().join("ahead");
+    write(&ahead, "+0");
+    world.stage.enforcer.stop();
+    world.stage.enforcer.skew_by(&ahead).unwrap();
+    world.stage.enforcer.start().await.unwrap();
+    world.ready().await;
+    world.throttled().await;
+    // Two hours are more than the longest hold.
+    for seconds in ["+7200", "-7200"] {
+        println!("the clock jumps by {seconds} s");
+        write(&ahead, seconds);
+        let jumped = |status: &Status| status.blockers.iter().any(|why| why.contains("jumped"));
+        world.until("the jump to be noticed", jumped).await;
+        let live = world.agreed().await;
+        assert_eq!(live.len(), 1);
+        nothing_moves(&world, &live, 5).await;
+        write(&ahead, "+0");
+        world.until("the clock to be believed", |status| status.blockers.is_empty()).await;
+    }
+    world.released().await;
+    world.proved();
+}

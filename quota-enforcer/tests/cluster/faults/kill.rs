@@ -82,7 +82,7 @@ async fn what_expired_is_reaped_when_no_daemon_runs() {
     world.stage.enforcer.kill();
     let reaped = super::until("the hold to be reaped", || async {
         // It leads for one act, as soon as the dead one's session and lease are over.
-        let (code, out, err) = world.stage.command(&["reap"])?;
+        let (code, out, err) = world.stage.command(&["reap", "--by", "cron"])?;
         println!("{code:?} {out}{err}");
         Ok((code == Some(0) && world.look().await.is_empty()).then_some(()))
     });
