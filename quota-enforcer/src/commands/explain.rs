@@ -21,7 +21,7 @@ use crate::views::explain::{Bound, Explanation, OfKey, OfRule};
     quota-enforcer explain 'user=alice,client-id=loader'\n  \
     quota-enforcer explain 'client-id=<default>' --output json")]
 pub struct Args {
-    /// user=NAME, client-id=NAME or user=NAME,client-id=NAME; <default> for a default
+    /// user=NAME, client-id=NAME or user=NAME,client-id=NAME; `<default>` for a default
     pub entity: Entity,
     /// Who is asked.
     #[command(flatten)]

@@ -308,7 +308,11 @@ fn without_the_ledger_nothing_is_written_and_nothing_is_lost() {
         }
         assert!(bench.sim.world().quotas.is_empty());
         let tick = bench.tick().await;
-        assert!(tick.ledger_failed && tick.faults[0].contains("nothing new is enforced"), "{:?}", tick.faults);
+        assert!(
+            tick.ledger_failed && tick.faults[0].contains("nothing new is enforced"),
+            "{:?}",
+            tick.faults
+        );
     });
 }
 

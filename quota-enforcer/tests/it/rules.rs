@@ -14,10 +14,16 @@ fn root() -> PathBuf {
 fn rules_are_valid_and_do_what_their_tests_say() {
     let promtool = programs::promtool().unwrap();
     let rules = root().join("rules");
-    programs::run(&promtool, ["check".as_ref(), "rules".as_ref(), rules.join("quota-enforcer.yml").as_os_str()])
-        .unwrap();
-    programs::run(&promtool, ["test".as_ref(), "rules".as_ref(), rules.join("quota-enforcer_test.yml").as_os_str()])
-        .unwrap();
+    programs::run(
+        &promtool,
+        ["check".as_ref(), "rules".as_ref(), rules.join("quota-enforcer.yml").as_os_str()],
+    )
+    .unwrap();
+    programs::run(
+        &promtool,
+        ["test".as_ref(), "rules".as_ref(), rules.join("quota-enforcer_test.yml").as_os_str()],
+    )
+    .unwrap();
 }
 
 #[test]
@@ -33,7 +39,10 @@ fn every_alert_has_a_test_and_a_runbook() {
         assert!(root().join(&runbook).is_file(), "{runbook}");
         let fires = Regex::new(&format!(r"alertname: {alert}\n\s+exp_alerts:\n\s+- exp_labels")).unwrap();
         assert!(fires.is_match(&tests), "a test in which {alert} fires");
-        assert!(tests.contains(&format!("alertname: {alert}, exp_alerts: []")), "a test in which {alert} is quiet");
+        assert!(
+            tests.contains(&format!("alertname: {alert}, exp_alerts: []")),
+            "a test in which {alert} is quiet"
+        );
     }
 }
 
