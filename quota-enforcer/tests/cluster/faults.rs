@@ -41,7 +41,7 @@ const PRODUCE: &str = "producer_byte_rate";
 const CONSUME: &str = "consumer_byte_rate";
 const TOPICS: [&str; 2] = ["backstop.quota.ledger", "backstop.quota.audit"];
 
-/// `FULL=1`, as CI has it: everything; without it a core of each kind.
+/// `FULL=1`: everything; without it a core of each kind.
 fn full() -> bool {
     std::env::var_os("FULL").is_some_and(|value| value == "1")
 }
