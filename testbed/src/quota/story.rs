@@ -16,8 +16,8 @@ use crate::{Notification, wait};
 const LIMIT: Duration = Duration::from_secs(240);
 /// How often the screen gets a line.
 const LOOK: Duration = Duration::from_secs(2);
-/// What the runaway wants: about what a small machine gives.
-const FLOOD: u32 = 20_000_000;
+/// What the runaway wants: more than a small machine gives.
+const FLOOD: u32 = 40_000_000;
 /// The entity that gets the quota.
 const ENTITY: &str = "user=mallory";
 

@@ -19,6 +19,9 @@ async fn controller(world: &World) -> i32 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_controller_dies_in_the_middle_of_a_write() {
+    if super::core_only() {
+        return;
+    }
     let world = World::new(rule()).await;
     world.ready().await;
     world.throttled().await;

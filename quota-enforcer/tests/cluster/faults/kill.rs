@@ -6,7 +6,7 @@ use std::time::Duration;
 use quota_enforcer::engine::probe::Stage;
 use testbed::quota::Rule;
 
-use super::{CALM, LIMIT, WILD, World, random_kills, rule};
+use super::{CALM, LIMIT, RANDOM_KILLS, WILD, World, rule};
 
 /// Nobody leads: the dead one's session ends, its lease runs out, the next one takes over and settles what it left.
 async fn next_one_settles(world: &mut World) {
@@ -57,10 +57,13 @@ async fn killed_at_every_failpoint_the_next_one_settles_what_is_left() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
+    if super::core_only() {
+        return;
+    }
     // It probes as soon as it holds, so that there is always a write to come.
     let mut world = World::new(Rule { hold: ("1s", "2s", "1h"), ..rule() }).await;
     world.ready().await;
-    for kill in 0..random_kills() {
+    for kill in 0..RANDOM_KILLS {
         world.stage.wild.set_rate(if kill % 3 == 2 { CALM } else { WILD });
         let moment = Duration::from_millis(RandomState::new().build_hasher().finish() % 12_000);
         println!("kill {kill}: after {moment:?}");
@@ -76,6 +79,9 @@ async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_expired_is_reaped_when_no_daemon_runs() {
+    if super::core_only() {
+        return;
+    }
     let mut world = World::new(Rule { hold: ("1s", "5s", "15s"), ..rule() }).await;
     world.ready().await;
     let hold = world.throttled().await;

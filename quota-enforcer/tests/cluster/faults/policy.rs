@@ -10,6 +10,9 @@ use super::{PRODUCE, Quotas, WILD, World, rule, throttle};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_wrong_changes_nothing_and_a_rule_that_is_gone_frees_its_clients() {
+    if super::core_only() {
+        return;
+    }
     let world = World::new(rule()).await;
     world.ready().await;
     world.throttled().await;
@@ -58,6 +61,9 @@ async fn observing_writes_nothing() {
 /// client ids over a threshold of some kilobytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn random_client_ids_are_a_page_and_a_rule_for_users_collapses_them() {
+    if super::core_only() {
+        return;
+    }
     let by_client_id = Rule { entity: "client-id", enter: 3_000, limit: 2_000, burst: (1, 1_200), ..rule() };
     let mut world = World::new(by_client_id).await;
     for tenant in &world.stage.tenants {
