@@ -34,6 +34,9 @@ async fn again(world: &mut World, rule: &Rule) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_human_is_never_overwritten_in_any_phase() {
+    if super::core_only() {
+        return;
+    }
     let long = rule();
     let short = Rule { hold: ("1s", "2s", "1h"), ..rule() };
     let mut world = World::new(long.clone()).await;
@@ -61,9 +64,6 @@ async fn a_human_is_never_overwritten_in_any_phase() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_written_between_intent_and_write_of_a_release_stays() {
-    if super::core_only() {
-        return;
-    }
     let mut world = World::new(rule()).await;
     world.ready().await;
     world.throttled().await;
