@@ -1,7 +1,8 @@
 //! One transaction at a time.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::ClientContext;
@@ -47,6 +48,8 @@ pub(super) struct Writer {
     timeout: Duration,
     /// The last record of each topic.
     last: HashMap<String, i64>,
+    /// Records that were sent so far: the next one's number.
+    sent: usize,
 }
 
 impl Writer {
@@ -56,7 +59,7 @@ impl Writer {
             .create_with_context(Deliveries::default())
             .map_err(Fault::kafka("start the ledger's producer"))?;
         producer.init_transactions(FENCE).map_err(Fault::kafka("fence the leader before"))?;
-        Ok(Self { producer, timeout: place.settings.timeout, last: HashMap::new() })
+        Ok(Self { producer, timeout: place.settings.timeout, last: HashMap::new(), sent: 0 })
     }
 
     /// Says what the last record of a topic is, as it was read.
@@ -71,7 +74,6 @@ impl Writer {
 
     /// Writes all of it or nothing.
     pub(super) fn transact(&mut self, records: &[Outgoing]) -> Result<(), Broken> {
-        self.producer.context().take();
         self.producer.begin_transaction().map_err(|error| self.meaning(&error))?;
         let result = self.send(records).and_then(|written| self.commit().map(|()| written));
         match result {
@@ -97,19 +99,21 @@ impl Writer {
     }
 
     /// Sends and waits until the brokers have everything; where the last record of each topic went.
-    fn send(&self, records: &[Outgoing]) -> Result<HashMap<String, i64>, Broken> {
-        for (index, record) in records.iter().enumerate() {
+    fn send(&mut self, records: &[Outgoing]) -> Result<HashMap<String, i64>, Broken> {
+        let first = self.sent;
+        for record in records {
             let mut outgoing =
-                BaseRecord::<str, str, usize>::with_opaque_to(&record.topic, index).partition(PARTITION);
+                BaseRecord::<str, str, usize>::with_opaque_to(&record.topic, self.sent).partition(PARTITION);
+            self.sent += 1;
             outgoing.key = record.key.as_deref();
             outgoing.payload = record.value.as_deref();
             self.producer.send(outgoing).map_err(|(error, _)| Broken::Aborted(error.to_string()))?;
         }
-        self.producer.flush(self.timeout).map_err(|error| Broken::Aborted(error.to_string()))?;
-        let delivered = self.producer.context().take();
+        // Not by flushing, which looks only every tenth of a second whether it is done.
+        let delivered = self.producer.context().wait(first..self.sent, self.timeout);
         let mut written = HashMap::new();
-        for (index, record) in records.iter().enumerate() {
-            let offset = match delivered.get(&index) {
+        for (number, record) in (first..).zip(records) {
+            let offset = match delivered.get(&number) {
                 Some(Ok(offset)) => *offset,
                 Some(Err(error)) => return Err(Broken::Aborted(format!("topic {}: {error}", record.topic))),
                 None => return Err(Broken::Aborted(format!("topic {}: no answer", record.topic))),
@@ -157,13 +161,24 @@ fn fenced(code: Option<RDKafkaErrorCode>) -> bool {
     matches!(code, Some(Fenced | InvalidProducerEpoch | ProducerFenced | TransactionCoordinatorFenced))
 }
 
-/// What became of the records of the transaction under way, by their index.
+/// What became of records, by their number.
+type Fates = HashMap<usize, Result<i64, KafkaError>>;
+
+/// What became of the records of the transaction under way, and late news of those before it.
 #[derive(Default)]
-struct Deliveries(Mutex<HashMap<usize, Result<i64, KafkaError>>>);
+struct Deliveries {
+    fates: Mutex<Fates>,
+    news: Condvar,
+}
 
 impl Deliveries {
-    fn take(&self) -> HashMap<usize, Result<i64, KafkaError>> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Waits until it is known of all of these records; of what is not there in the end nothing is known.
+    fn wait(&self, numbers: Range<usize>, limit: Duration) -> Fates {
+        let fates = self.fates.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = |fates: &mut Fates| numbers.clone().any(|number| !fates.contains_key(&number));
+        let waited = self.news.wait_timeout_while(fates, limit, open);
+        let (mut fates, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *fates)
     }
 }
 
@@ -172,11 +187,12 @@ impl ClientContext for Deliveries {}
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let outcome = match result {
             Ok(message) => Ok(message.offset()),
             Err((error, _)) => Err(error.clone()),
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(index, outcome);
+        self.fates.lock().unwrap_or_else(PoisonError::into_inner).insert(number, outcome);
+        self.news.notify_one();
     }
 }
