@@ -294,23 +294,20 @@ impl Shared {
     }
 
     fn verify(&self) -> Result<(), LedgerFault> {
+        // It takes a second, for which no write has to wait: what agrees while others write agrees all the same.
+        match self.difference() {
+            Ok(None) => return Ok(()),
+            Ok(Some(_)) | Err(Fault::Record { .. } | Fault::Lost(_)) => {}
+            Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+        }
         // Nobody else writes: while this is held, the topics stand still.
         let _writer = lock(&self.writer);
         if let Some(end) = self.ended() {
             return Err(end.fault());
         }
-        let read = read_facts(&self.place).and_then(|facts| Ok((facts.ledger, tail(&self.place)?)));
-        let settings = &self.place.settings;
-        let differs = match read {
-            Ok((ledger, _)) if ledger != lock(&self.known).ledger => {
-                format!("topic {} does not hold what was written", settings.ledger)
-            }
-            Ok((ledger, tail)) => match (tail.last, ledger.head) {
-                (Some((_, end)), Some(head)) if end != head => {
-                    format!("topic {} does not end with the record that was written last", settings.audit)
-                }
-                _ => return Ok(()),
-            },
+        let differs = match self.difference() {
+            Ok(None) => return Ok(()),
+            Ok(Some(differs)) => differs,
             Err(fault @ (Fault::Record { .. } | Fault::Lost(_))) => fault.to_string(),
             Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
         };
@@ -320,6 +317,21 @@ impl Shared {
         }
         self.finish(End::Lost(differs.clone()));
         Err(LedgerFault::Lost(differs))
+    }
+
+    /// In what the topics differ from what was written.
+    fn difference(&self) -> Result<Option<String>, Fault> {
+        let (ledger, tail) = (read_facts(&self.place)?.ledger, tail(&self.place)?);
+        let settings = &self.place.settings;
+        if ledger != lock(&self.known).ledger {
+            return Ok(Some(format!("topic {} does not hold what was written", settings.ledger)));
+        }
+        Ok(match (tail.last, ledger.head) {
+            (Some((_, end)), Some(head)) if end != head => {
+                Some(format!("topic {} does not end with the record that was written last", settings.audit))
+            }
+            _ => None,
+        })
     }
 
     fn resign(&self, done: bool) -> Result<(), LedgerFault> {
