@@ -35,9 +35,13 @@ impl Sub<Duration> for Timestamp {
     }
 }
 
+/// To the second, in UTC: `2023-11-14 22:13:20Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}ms", self.0)
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(time) => write!(f, "{}", time.strftime("%Y-%m-%d %H:%M:%SZ")),
+            Err(_) => write!(f, "{} ms after 1970", self.0),
+        }
     }
 }
 
@@ -67,5 +71,16 @@ pub mod as_millis {
     /// Those of the deserializer.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timestamp;
+
+    #[test]
+    fn times_are_read_in_utc() {
+        assert_eq!(Timestamp(1_700_000_000_999).to_string(), "2023-11-14 22:13:20Z");
+        assert_eq!(Timestamp(i64::MAX).to_string(), "9223372036854775807 ms after 1970");
     }
 }

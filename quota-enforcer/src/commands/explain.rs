@@ -9,7 +9,7 @@ use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::human;
 
 use super::reach::{Reach, reach};
-use super::text::{quota, relative, span, time};
+use super::text::{quota, relative, span};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::views::explain::{Bound, Explanation, OfKey, OfRule};
@@ -53,7 +53,7 @@ pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
 /// The stream's.
 pub fn render(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let now = explanation.at;
-    writeln!(out, "{}, at {}", explanation.entity, time(now))?;
+    writeln!(out, "{}, at {}", explanation.entity, now)?;
     if let Some(pattern) = &explanation.protected {
         writeln!(out, "  protected by {pattern}: no rule touches it")?;
     }
@@ -61,7 +61,7 @@ pub fn render(explanation: &Explanation, out: &mut dyn Write) -> io::Result<()> 
         writeln!(
             out,
             "  exempted until {} ({}) by {}: {}",
-            time(exemption.until),
+            exemption.until,
             relative(exemption.until, now),
             exemption.by,
             exemption.reason
@@ -105,7 +105,7 @@ fn of_key(of: &OfKey, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
             quota(of.key, hold.ours),
             human(of.key, hold.target),
             quota(of.key, hold.prior),
-            time(hold.since),
+            hold.since,
             relative(hold.expires, now)
         )?;
     }

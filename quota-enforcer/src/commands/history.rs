@@ -7,7 +7,7 @@ use quota_enforcer_core::audit::Record;
 use quota_enforcer_core::entity::Entity;
 
 use super::reach::{Reach, reach};
-use super::text::{Table, quota, time};
+use super::text::{Table, quota};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::views::history::{History, Records as _, Wanted};
@@ -86,5 +86,14 @@ fn row(record: &Record) -> [String; 8] {
         }
     };
     let event = entry.event.name().to_owned();
-    [time(entry.at), record.seq.to_string(), event, entity, key, change, entry.by.clone(), entry.why.clone()]
+    [
+        entry.at.to_string(),
+        record.seq.to_string(),
+        event,
+        entity,
+        key,
+        change,
+        entry.by.clone(),
+        entry.why.clone(),
+    ]
 }

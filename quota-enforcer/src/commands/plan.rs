@@ -7,7 +7,6 @@ use quota_enforcer_core::usage::{Rates, human};
 use serde::Deserialize as _;
 
 use super::reach::{Reach, reach};
-use super::text::time;
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::views::plan::{Change, Plan};
@@ -18,7 +17,7 @@ use crate::views::plan::{Change, Plan};
     after_help = "Nothing is written. Asked of a daemon, it tells what its next tick would do. Without one, rules look \
     once: each client that is over its threshold now counts as confirmed.\n\nExamples:\n  \
     quota-enforcer plan -c quota-enforcer.yaml\n  \
-    quota-enforcer plan --api http://127.0.0.1:9192 --output json"
+    quota-enforcer plan --api http://127.0.0.1:9620 --output json"
 )]
 pub struct Args {
     /// Who is asked.
@@ -47,7 +46,7 @@ pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// The stream's.
 pub fn render(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# cluster {}, policy {}, at {}", plan.cluster, plan.policy, time(plan.at))?;
+    writeln!(out, "# cluster {}, policy {}, at {}", plan.cluster, plan.policy, plan.at)?;
     if !plan.confirmed {
         writeln!(
             out,
@@ -104,7 +103,7 @@ fn change(change: &Change, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "    broker {broker}: {}, peak {}", human(key, rate.now), human(key, rate.peak))?;
         }
         let (scraped, all) = rates.covered;
-        writeln!(out, "    oldest sample {}, {scraped} of {all} brokers scraped", time(rates.at))?;
+        writeln!(out, "    oldest sample {}, {scraped} of {all} brokers scraped", rates.at)?;
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use quota_enforcer_core::ledger::{Hold, Purpose};
 use quota_enforcer_core::usage::human;
 
 use super::reach::{Reach, reach};
-use super::text::{Table, quota, relative, span, time};
+use super::text::{Table, quota, relative, span};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::status::{Role, Status};
@@ -50,25 +50,19 @@ pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// The stream's.
 pub fn render(status: &Status, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "cluster  {}, {} brokers, at {}", status.cluster, status.brokers, time(status.at))?;
+    writeln!(out, "cluster  {}, {} brokers, at {}", status.cluster, status.brokers, status.at)?;
     writeln!(out, "role     {}", role(status))?;
     if let Some(leader) = &status.leader
         && status.role != Role::Leader
     {
         let api = leader.api.as_ref().map_or_else(String::new, |api| format!(", {api}"));
-        writeln!(
-            out,
-            "leader   {}, epoch {}, since {}{api}",
-            leader.instance,
-            leader.epoch,
-            time(leader.since)
-        )?;
+        writeln!(out, "leader   {}, epoch {}, since {}{api}", leader.instance, leader.epoch, leader.since)?;
     }
     if !status.policy.is_empty() {
         writeln!(out, "policy   {}", status.policy)?;
     }
     if let Some(pause) = &status.pause {
-        writeln!(out, "paused   since {} by {}: {}", time(pause.since), pause.by, pause.reason)?;
+        writeln!(out, "paused   since {} by {}: {}", pause.since, pause.by, pause.reason)?;
     }
     for why in &status.blockers {
         writeln!(out, "blocked  {why}")?;

@@ -1,4 +1,4 @@
-//! What people read: times, spans of time, values and tables.
+//! What people read: spans of time, values and tables.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -6,14 +6,6 @@ use std::time::Duration;
 use quota_enforcer_core::quota::Key;
 use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::human;
-
-/// To the second, in UTC.
-pub(crate) fn time(at: Timestamp) -> String {
-    match jiff::Timestamp::from_millisecond(at.0) {
-        Ok(time) => time.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
-        Err(_) => at.to_string(),
-    }
-}
 
 /// `4m 12s`: the two largest units that are not zero.
 pub(crate) fn span(duration: Duration) -> String {
@@ -81,8 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_utc_and_spans_short() {
-        assert_eq!(time(Timestamp(1_700_000_000_000)), "2023-11-14 22:13:20Z");
+    fn spans_are_short() {
         let spans =
             [0.25, 1.0, 61.0, 3_600.0, 90_061.0].map(|seconds| span(Duration::from_secs_f64(seconds)));
         assert_eq!(spans, ["0.2s", "1s", "1m 1s", "1h", "1d 1h"]);
