@@ -56,6 +56,8 @@ pub struct Settings {
     pub audit: String,
     /// Replicas of both topics.
     pub replication: u16,
+    /// `min.insync.replicas` of both: what is acknowledged survives the loss of one broker less.
+    pub min_insync_replicas: u16,
     /// How long audit records are kept; `None` for ever.
     pub audit_retention: Option<Duration>,
     /// How long a leader may act after the start of its last committed transaction. A multiple of `timeout`.
@@ -79,6 +81,7 @@ impl Default for Settings {
             ledger: "quota-enforcer-ledger".to_owned(),
             audit: "quota-enforcer-audit".to_owned(),
             replication: 3,
+            min_insync_replicas: 2,
             audit_retention: Some(Duration::from_secs(7 * 365 * 24 * 60 * 60)),
             lease: Duration::from_secs(20),
             timeout: Duration::from_secs(5),

@@ -231,7 +231,8 @@ pub(super) fn ledger(check: &mut Check<'_>, given: &file::Ledger) -> Ledger {
         check.error(text, "ledger", message, "one is compacted, the other is not: name two topics");
     }
     let Count(replication) = check.or(&given.replication, Count(3));
-    let Count(min_insync_replicas) = check.or(&given.min_insync_replicas, Count(replication.min(2)));
+    let Count(min_insync_replicas) =
+        check.or(&given.min_insync_replicas, Count(if replication < 3 { 1 } else { 2 }));
     if let Some(text) = given.min_insync_replicas.as_ref()
         && min_insync_replicas > replication
     {

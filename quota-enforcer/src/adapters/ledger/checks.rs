@@ -42,7 +42,7 @@ pub(super) struct Findings {
 /// Ledger and audit, as the settings want them.
 pub(super) fn wanted(settings: &Settings) -> [Wanted; 2] {
     let durable = |configs: Vec<(&'static str, String)>| {
-        let in_sync = ("min.insync.replicas", min_in_sync(settings.replication).to_string());
+        let in_sync = ("min.insync.replicas", settings.min_insync_replicas.to_string());
         let unclean = ("unclean.leader.election.enable", "false".to_owned());
         configs.into_iter().chain([in_sync, unclean]).collect()
     };
@@ -66,11 +66,6 @@ pub(super) fn wanted(settings: &Settings) -> [Wanted; 2] {
         configs: durable(configs),
     };
     [topic(&settings.ledger, Purpose::Ledger, ledger), topic(&settings.audit, Purpose::Audit, audit)]
-}
-
-/// What is acknowledged survives the loss of a broker, and one may be down.
-fn min_in_sync(replicas: u16) -> u16 {
-    if replicas >= 3 { 2 } else { 1 }
 }
 
 fn retention(kept: Option<Duration>) -> String {
@@ -117,13 +112,12 @@ impl Wanted {
             }
         }
         let number = |key| found.configs.get(key).and_then(|value| value.parse::<i64>().ok());
-        if let Some(is) = number("min.insync.replicas") {
-            let wanted = min_in_sync(self.replicas);
-            if is < i64::from(wanted) {
-                let set = self.set("min.insync.replicas", &wanted.to_string());
+        let wanted = self.config("min.insync.replicas").and_then(|value| value.parse::<i64>().ok());
+        if let (Some(wanted), Some(is)) = (wanted, number("min.insync.replicas")) {
+            let set = self.set("min.insync.replicas", &wanted.to_string());
+            if is < wanted {
                 errors.push(format!("topic {name} has min.insync.replicas={is}, so that what is acknowledged can be lost with one broker: {set}"));
             } else if found.replicas > 1 && is >= i64::try_from(found.replicas).unwrap_or(i64::MAX) {
-                let set = self.set("min.insync.replicas", &wanted.to_string());
                 warnings.push(format!("topic {name} has min.insync.replicas={is} of {} replicas, so that nothing can be written while one broker is down: {set}", found.replicas));
             }
         }

@@ -1,4 +1,4 @@
-//! librdkafka's clients, from the configuration of the cluster. What is set here wins over it.
+//! librdkafka's clients, from the configuration of the cluster. What is set here wins over it, one thing excepted.
 
 use std::time::Duration;
 
@@ -42,16 +42,18 @@ pub(super) fn reader(place: &Place) -> ClientConfig {
     config
 }
 
-/// Of a member of the group.
+/// Of a member of the group. How long it may be silent can be set by whoever allows less, or more, in the brokers.
 pub(super) fn member(place: &Place) -> ClientConfig {
     let mut config = consumer(place);
+    let set = config.get("session.timeout.ms").and_then(|text| text.parse().ok());
+    let session = set.map_or(place.settings.session, Duration::from_millis);
     config
-        .set("session.timeout.ms", millis(place.settings.session))
-        .set("heartbeat.interval.ms", millis(place.settings.session / 6))
+        .set("session.timeout.ms", millis(session))
+        .set("heartbeat.interval.ms", millis(session / 6))
         // With the eager protocol every newcomer would take the ledger away from its leader for a moment.
         .set("partition.assignment.strategy", "cooperative-sticky")
         .set("auto.offset.reset", "latest")
-        .set("max.poll.interval.ms", millis(place.settings.session.max(Duration::from_secs(60))));
+        .set("max.poll.interval.ms", millis(session.max(Duration::from_secs(60))));
     config
 }
 

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use quota_enforcer_core::ledger::{Change, Ledger};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
@@ -23,7 +24,7 @@ pub(super) struct Record {
 
 /// Reads one topic; what was not committed is left out. Everything here blocks, its end too.
 pub(super) struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     topic: String,
     patience: Duration,
     /// Of the first record that is there.
@@ -36,7 +37,8 @@ impl Reader {
     /// Opens a topic and asks for its extent. [`Reader::seek`] begins to read.
     pub(super) fn open(place: &Place, topic: &str) -> Result<Self, Fault> {
         let what = || format!("read topic {topic}");
-        let consumer: BaseConsumer = client::reader(place).create().map_err(Fault::kafka(what()))?;
+        let consumer: BaseConsumer<Quiet> =
+            client::reader(place).create_with_context(Quiet).map_err(Fault::kafka(what()))?;
         let patience = place.settings.timeout.max(PATIENCE);
         let (low, end) =
             consumer.fetch_watermarks(topic, PARTITION, patience).map_err(Fault::kafka(what()))?;
@@ -76,6 +78,17 @@ impl Reader {
         }
     }
 }
+
+/// The end of a topic is no trouble, and [`Reader::next`] says what is.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "while reading");
+    }
+}
+
+impl ConsumerContext for Quiet {}
 
 /// librdkafka tells of these and tries again by itself.
 fn passing(error: &KafkaError) -> bool {

@@ -55,7 +55,7 @@ fn too_few_replicas_or_too_many_partitions_are_errors() {
     let [ledger, _] = wanted(&Settings::default());
     assert_eq!(ledger.check(&Found { replicas: 2, ..found(&ledger) }).errors.len(), 1);
     assert_eq!(ledger.check(&Found { partitions: 2, ..found(&ledger) }).errors.len(), 1);
-    let [alone, _] = wanted(&Settings { replication: 1, ..Settings::default() });
+    let [alone, _] = wanted(&Settings { replication: 1, min_insync_replicas: 1, ..Settings::default() });
     assert_eq!(alone.check(&found(&alone)), Findings::default());
 }
 
