@@ -1,6 +1,7 @@
 //! The loop: read the world, decide, act, record. It owns the memory between ticks and knows ports, not adapters.
 
 mod act;
+mod look;
 pub mod probe;
 mod trusted_time;
 
@@ -20,7 +21,7 @@ use quota_enforcer_core::step::Window;
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
+use crate::ports::{BrokerId, Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
 pub use act::Done;
 use act::Work;
 use probe::{Probe, Stage};
@@ -33,7 +34,8 @@ pub struct Limits {
     pub observe: Duration,
     /// For one request to the brokers.
     pub request: Duration,
-    /// From an intent until its write is applied no more, whoever sent it: at least the lease and a request's time.
+    /// From an intent until its write is applied no more, whoever sent it: the lease, a request's time, and how long
+    /// brokers go on forwarding it.
     pub in_flight: Duration,
     /// Until every live broker tells a new value.
     pub read_back: Duration,
@@ -85,6 +87,9 @@ pub enum OrderError {
     /// The quotas cannot be read.
     #[error("cannot read the cluster's quotas: {0}")]
     Quotas(#[from] QuotaFault),
+    /// What time it is is not certain, and the order goes by it.
+    #[error("{0}: ask again when that is settled, or use `release`, which goes by no clock")]
+    Clock(String),
 }
 
 /// See the module.
@@ -153,10 +158,11 @@ impl Engine {
         }
         tick.observation = observation(&cluster, observed, snapshot, blockers);
         tick.cluster = cluster;
+        let brokers: Vec<BrokerId> = tick.cluster.brokers.keys().copied().collect();
 
         // What a write before this tick came to is settled before anything is decided.
-        if let (Some(store), Some(snapshot)) = (store, &tick.observation.snapshot) {
-            match self.settle_intents(store, snapshot, tick.at).await {
+        if let Some(store) = store {
+            match self.settle_intents(store, &brokers, tick.at).await {
                 Ok(done) => tick.done.extend(done),
                 Err(fault) => {
                     failed(&fault, &mut tick);
@@ -165,6 +171,9 @@ impl Engine {
             }
         }
         let known = store.map_or_else(|| ledger.clone(), LedgerStore::ledger);
+        if let Some(snapshot) = &mut tick.observation.snapshot {
+            self.confirm(snapshot, &known, &brokers).await;
+        }
         tick.outcome = decide(policy, &tick.observation, &known, &mut self.memory, tick.at);
         watch.reached(Stage::Decided);
         if let Some(store) = store {
@@ -172,8 +181,9 @@ impl Engine {
                 acts: &tick.outcome.acts,
                 changes: control::expired(&known, tick.at),
                 entries: Vec::new(),
+                by: None,
                 at: tick.at,
-                brokers: tick.cluster.brokers.keys().copied().collect(),
+                brokers,
             };
             match self.perform(store, work, &mut watch).await {
                 Ok(performed) => {
@@ -193,16 +203,18 @@ impl Engine {
             rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 1 };
         }
         let memory = std::mem::take(&mut self.memory);
-        let tick = self.tick(&once, None, ledger, &[]).await;
+        let mut tick = self.tick(&once, None, ledger, &[]).await;
         self.memory = memory;
+        self.validate(&mut tick).await;
         tick
     }
 
     /// What the next tick would do, by what is remembered; the memory stays as it is.
     pub async fn preview(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
         let memory = self.memory.clone();
-        let tick = self.tick(policy, None, ledger, &[]).await;
+        let mut tick = self.tick(policy, None, ledger, &[]).await;
         self.memory = memory;
+        self.validate(&mut tick).await;
         tick
     }
 
@@ -218,17 +230,26 @@ impl Engine {
         reason: &str,
     ) -> Result<Ordered, OrderError> {
         let mut faults = Vec::new();
-        let cluster = self.cluster(&mut faults).await;
-        let snapshot = self.quotas.snapshot().await?;
-        let now = Timestamp(self.clock.now_ms());
-        let mut done = self.settle_intents(store, &snapshot, now).await?;
+        let brokers = self.brokers(&mut faults).await;
+        if brokers.is_empty() {
+            return Err(OrderError::Quotas(QuotaFault::Failed(faults.join("; "))));
+        }
+        let reading = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic());
+        if let Some(doubt) = reading.doubt
+            && matches!(order, Order::Exempt { .. } | Order::Reap)
+        {
+            return Err(OrderError::Clock(doubt));
+        }
+        let now = reading.now;
+        let mut done = self.settle_intents(store, &brokers, now).await?;
         let plan = control::plan(order, &store.ledger(), by, reason, now)?;
         let work = Work {
             acts: &plan.acts,
             changes: plan.changes,
             entries: plan.entries,
+            by: Some(by),
             at: now,
-            brokers: cluster.brokers.keys().copied().collect(),
+            brokers,
         };
         let mut watch = Stopwatch::of(self);
         let performed = self.perform(store, work, &mut watch).await?;
@@ -241,9 +262,15 @@ impl Engine {
     ///
     /// # Errors
     /// When the ledger or the cluster cannot be reached.
-    pub async fn take_up(&self, store: &dyn LedgerStore) -> Result<Vec<Done>, OrderError> {
-        let snapshot = self.quotas.snapshot().await?;
-        Ok(self.settle_intents(store, &snapshot, Timestamp(self.clock.now_ms())).await?)
+    pub async fn take_up(&mut self, store: &dyn LedgerStore) -> Result<Vec<Done>, LedgerFault> {
+        let brokers = self.brokers(&mut Vec::new()).await;
+        let now = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic()).now;
+        self.settle_intents(store, &brokers, now).await
+    }
+
+    /// Who has to tell a value before it is live.
+    async fn brokers(&mut self, faults: &mut Vec<String>) -> Vec<BrokerId> {
+        self.cluster(faults).await.brokers.into_keys().collect()
     }
 
     /// The cluster, as old as the limit allows.

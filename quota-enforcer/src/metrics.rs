@@ -94,9 +94,10 @@ impl Meters {
 impl Probe for Meters {
     fn reached(&self, stage: Stage, took: Duration) {
         self.stages.get_or_create(&StageLabel { stage: stage.name() }).observe(took.as_secs_f64());
-        if stage == Stage::Altered {
-            self.unguarded.observe(took.as_secs_f64());
-        }
+    }
+
+    fn unguarded(&self, took: Duration) {
+        self.unguarded.observe(took.as_secs_f64());
     }
 }
 

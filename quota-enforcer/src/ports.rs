@@ -19,8 +19,8 @@ pub trait Quotas: Send + Sync {
     async fn cluster(&self) -> Result<Cluster, QuotaFault>;
     /// All client quotas, as any broker tells them.
     async fn snapshot(&self) -> Result<Snapshot, QuotaFault>;
-    /// All client quotas, as this broker tells them: what it enforces by.
-    async fn snapshot_at(&self, broker: BrokerId) -> Result<Snapshot, QuotaFault>;
+    /// What this broker tells of these slots: what it enforces by.
+    async fn told_by(&self, broker: BrokerId, slots: &[Slot]) -> Result<Snapshot, QuotaFault>;
     /// Sets (or with `None` removes) quotas; with `validate_only` only asks whether it could. One result per slot, in
     /// order. Never repeated by itself once it may have been sent.
     async fn alter(

@@ -1,9 +1,10 @@
 //! The brokers' client quotas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use kafka_admin::{
     AlterMode, Alteration, Client, ConfigEntry, EntityPart, Error, Filter, Outcome, QuotaEntry,
 };
@@ -17,6 +18,8 @@ const WINDOWS: &str = "quota.window.num";
 const WINDOW: &str = "quota.window.size.seconds";
 const CALLBACK: &str = "client.quota.callback.class";
 const SUPER_USERS: &str = "super.users";
+/// Entities that are asked for one by one; above it all are asked for.
+const SINGLY: usize = 20;
 
 /// The quotas of one cluster.
 #[derive(Clone)]
@@ -66,8 +69,16 @@ impl ports::Quotas for Quotas {
         self.client.describe_client_quotas(&Filter::all()).await.map(snapshot).map_err(fault)
     }
 
-    async fn snapshot_at(&self, broker: BrokerId) -> Result<Snapshot, QuotaFault> {
-        self.client.describe_client_quotas_at(broker, &Filter::all()).await.map(snapshot).map_err(fault)
+    async fn told_by(&self, broker: BrokerId, slots: &[Slot]) -> Result<Snapshot, QuotaFault> {
+        let entities: BTreeSet<&Entity> = slots.iter().map(|slot| &slot.entity).collect();
+        let filters = match entities.len() {
+            // The API takes one entity a request.
+            0..=SINGLY => entities.into_iter().map(|entity| Filter::exactly(&to_admin(entity))).collect(),
+            _ => vec![Filter::all()],
+        };
+        let asked = filters.iter().map(|filter| self.client.describe_client_quotas_at(broker, filter));
+        let answers = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>().map_err(fault)?;
+        Ok(snapshot(answers.into_iter().flatten().collect()))
     }
 
     async fn alter(

@@ -49,9 +49,8 @@ impl Problem {
             Denied::Order(OrderError::Refused(_)) => {
                 Self::answer(StatusCode::CONFLICT, "refused", message, None)
             }
-            Denied::Order(OrderError::Ledger(_) | OrderError::Quotas(_)) | Denied::Ending => {
-                Self::unavailable(message)
-            }
+            Denied::Order(OrderError::Ledger(_) | OrderError::Quotas(_) | OrderError::Clock(_))
+            | Denied::Ending => Self::unavailable(message),
         }
     }
 }

@@ -7,14 +7,15 @@ use rustix::process::Signal;
 use crate::engine::probe::{Probe, Stage};
 use crate::metrics::Meters;
 
-/// For tests only: names a stage at which the process kills itself (SIGKILL), the first time that a tick gets there.
+/// For tests only: names a stage at which the process kills itself (SIGKILL), the first time that a tick gets there; with
+/// `:stop` behind the name it stops itself (SIGSTOP) there, each time.
 pub const VARIABLE: &str = "QUOTA_ENFORCER_FAILPOINT";
 
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Probes {
     meters: Meters,
-    failpoint: Option<Stage>,
+    failpoint: Option<(Stage, Signal)>,
 }
 
 impl Probes {
@@ -25,14 +26,18 @@ impl Probes {
     pub fn from_env(meters: Meters) -> Result<Self, String> {
         let failpoint = match std::env::var(VARIABLE) {
             Err(_) => None,
-            Ok(name) => {
+            Ok(text) => {
+                let (name, signal) = match text.strip_suffix(":stop") {
+                    Some(name) => (name, Signal::STOP),
+                    None => (text.as_str(), Signal::KILL),
+                };
                 let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name);
                 let names = || Stage::ALL.map(Stage::name).join(", ");
-                Some(stage.ok_or_else(|| format!("{VARIABLE} is none of {}", names()))?)
+                Some((stage.ok_or_else(|| format!("{VARIABLE} is none of {}", names()))?, signal))
             }
         };
-        if let Some(stage) = failpoint {
-            tracing::warn!(stage = stage.name(), "this process kills itself at a stage: {VARIABLE} is set");
+        if let Some((stage, signal)) = failpoint {
+            tracing::warn!(stage = stage.name(), ?signal, "this process ends at a stage: {VARIABLE} is set");
         }
         Ok(Self { meters, failpoint })
     }
@@ -41,9 +46,15 @@ impl Probes {
 impl Probe for Probes {
     fn reached(&self, stage: Stage, took: Duration) {
         self.meters.reached(stage, took);
-        if self.failpoint == Some(stage) {
-            let killed = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
-            tracing::error!(?killed, "a failpoint was survived");
+        if let Some((failpoint, signal)) = self.failpoint
+            && failpoint == stage
+        {
+            let sent = rustix::process::kill_process(rustix::process::getpid(), signal);
+            tracing::error!(?sent, "it goes on after a failpoint");
         }
+    }
+
+    fn unguarded(&self, took: Duration) {
+        self.meters.unguarded(took);
     }
 }

@@ -141,18 +141,15 @@ impl Keeper {
         self.end().await;
     }
 
-    /// A new office begins with what the one before left.
+    /// Another role. What a leader before left is settled when nothing that it sent can come into effect any more.
     async fn seated(&mut self) {
         let seat = self.seat.borrow_and_update().clone();
         tracing::info!(role = ?seat.role(self.clock.monotonic()), "role");
-        if let Seat::Office { store, .. } = &seat {
-            self.take_up(store.as_ref()).await;
-        }
         // What was said before was said in another role.
         self.tick().await;
     }
 
-    async fn take_up(&self, store: &dyn LedgerStore) {
+    async fn take_up(&mut self, store: &dyn LedgerStore) {
         match self.engine.take_up(store).await {
             Ok(done) => {
                 for done in done {

@@ -29,12 +29,15 @@ use crate::views::explain::{Explanation, explain};
 use crate::views::history::{History, Picker, Records, Wanted};
 use crate::views::plan::Plan;
 
+/// How long brokers go on forwarding an alteration to a controller that does not answer: they try again for 60 s, and give
+/// the last try 30 s (`retryTimeoutMs` of Kafka's forwarding channel, `controller.socket.timeout.ms`).
+const FORWARDED: Duration = Duration::from_secs(90);
 /// How old the description of the cluster may be.
 const CLUSTER_AGE: Duration = Duration::from_secs(10);
 /// The longest that one request to the brokers may take.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How long a member of the group may be silent.
-const SESSION: Duration = Duration::from_secs(10);
+/// How long a member of the group may be silent: as long as its lease, within what brokers take and a crash should cost.
+const SESSION: (Duration, Duration) = (Duration::from_secs(6), Duration::from_secs(10));
 /// How long a command waits for the office: for a dead leader's session to end, and the group to settle.
 const OFFICE: Duration = Duration::from_secs(40);
 
@@ -144,7 +147,7 @@ impl World {
         Limits {
             observe: self.settings.prometheus.timeout,
             request,
-            in_flight: lease + request,
+            in_flight: lease + request + FORWARDED,
             read_back: request,
             cluster: CLUSTER_AGE,
         }
@@ -278,17 +281,18 @@ fn request(lease: Duration) -> Duration {
 }
 
 fn ledger(settings: &Settings, name: Name) -> LedgerSettings {
-    let spec::Ledger { topic, audit_topic, replication, audit_retention, lease, .. } =
+    let spec::Ledger { topic, audit_topic, replication, min_insync_replicas, audit_retention, lease } =
         settings.ledger.clone();
     LedgerSettings {
         ledger: topic,
         audit: audit_topic,
         replication: u16::try_from(replication).unwrap_or(u16::MAX),
+        min_insync_replicas: u16::try_from(min_insync_replicas).unwrap_or(u16::MAX),
         audit_retention: Some(audit_retention),
         lease,
         timeout: request(lease),
         request_timeout: request(lease),
-        session: SESSION,
+        session: lease.clamp(SESSION.0, SESSION.1),
         instance: name.instance,
         api: name.api,
     }

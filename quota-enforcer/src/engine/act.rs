@@ -49,6 +49,8 @@ pub(super) struct Work<'a> {
     pub(super) changes: Vec<Change>,
     /// Records beside those of the acts.
     pub(super) entries: Vec<Entry>,
+    /// The person who asked for it; nobody where a rule did.
+    pub(super) by: Option<&'a str>,
     pub(super) at: Timestamp,
     /// Who has to tell a new value before it is live.
     pub(super) brokers: Vec<BrokerId>,
@@ -63,22 +65,27 @@ enum Live {
 }
 
 impl Engine {
-    /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one.
+    /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one, where
+    /// all brokers tell the same.
     pub(super) async fn settle_intents(
         &self,
         store: &dyn LedgerStore,
-        snapshot: &Snapshot,
+        brokers: &[BrokerId],
         now: Timestamp,
     ) -> Result<Vec<Done>, LedgerFault> {
-        let settled = store.ledger().holds.into_values().filter(|hold| hold.intent.is_some());
-        let settled = settled
-            .map(|hold| {
-                let live = snapshot.get(&hold.slot);
-                (hold, live)
+        let open = store.ledger().holds.into_values().filter(|hold| hold.intent.is_some());
+        let open: Vec<Hold> = open.collect();
+        let slots: Vec<Slot> = open.iter().map(|hold| hold.slot.clone()).collect();
+        let agreed = self.agreed(&slots, brokers).await;
+        let settled = open
+            .into_iter()
+            .filter_map(|hold| {
+                let live = *agreed.get(&hold.slot)?;
+                Some((hold, live))
             })
             .filter(|(hold, live)| !is_open(hold, *live, now, self.limits.in_flight))
             .collect();
-        self.settle(store, settled, now).await
+        self.settle(store, settled, None, now).await
     }
 
     /// Carries out what was decided or ordered.
@@ -88,17 +95,17 @@ impl Engine {
         work: Work<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Performed, LedgerFault> {
-        let Work { acts, mut changes, mut entries, at, brokers } = work;
+        let Work { acts, mut changes, mut entries, by, at, brokers } = work;
         let mut performed = Performed::default();
         changes.extend(acts.iter().map(change));
-        entries.extend(acts.iter().map(|act| entry(act, at)));
+        entries.extend(acts.iter().map(|act| entry(act, by, at)));
         if changes.is_empty() && entries.is_empty() {
             return Ok(performed);
         }
         store.commit(&changes, &entries).await?;
         watch.reached(Stage::Intended);
 
-        let mut writes: Vec<(Hold, Intent)> = acts
+        let writes: Vec<(Hold, Intent)> = acts
             .iter()
             .filter(|act| !act.forget)
             .filter_map(|act| Some((act.hold.clone(), act.hold.intent?)))
@@ -107,31 +114,30 @@ impl Engine {
             return Ok(performed);
         }
         // Kafka compares nothing: what a human writes between this look and our write is overwritten, and only that.
-        let before = match self.quotas.snapshot().await {
-            Ok(before) => before,
-            Err(fault) => {
-                performed.faults.push(format!("cannot look before writing, nothing is written: {fault}"));
-                let back = writes.into_iter().map(|(hold, intent)| (hold, intent.from)).collect();
-                performed.done.extend(self.settle(store, back, at).await?);
-                return Ok(performed);
-            }
-        };
+        let looked = self.clock.monotonic();
+        let slots: Vec<Slot> = writes.iter().map(|(hold, _)| hold.slot.clone()).collect();
+        let before = self.agreed(&slots, &brokers).await;
         watch.reached(Stage::Described);
-        let (expected, changed): (Vec<_>, Vec<_>) =
-            writes.drain(..).partition(|(hold, intent)| same(before.get(&hold.slot), intent.from));
-        let mut settled: Vec<(Hold, Option<f64>)> = changed
-            .into_iter()
-            .map(|(hold, _)| {
-                let live = before.get(&hold.slot);
-                (hold, live)
-            })
-            .collect();
+        let (mut expected, mut settled) = (Vec::new(), Vec::new());
+        for (hold, intent) in writes {
+            match before.get(&hold.slot) {
+                Some(live) if same(*live, intent.from) => expected.push((hold, intent)),
+                Some(live) => settled.push((hold, *live)),
+                None => {
+                    performed.faults.push(format!(
+                        "not every broker tells the same of {}: nothing is written",
+                        hold.slot
+                    ));
+                    settled.push((hold, intent.from));
+                }
+            }
+        }
 
         if store.lease_left() <= self.limits.request {
             performed.faults.push("the lease ends too soon to write: nothing is written".to_owned());
             settled.extend(expected.into_iter().map(|(hold, intent)| (hold, intent.from)));
         } else if !expected.is_empty() {
-            let lives = self.alter(&expected, brokers, &mut performed.faults, watch).await;
+            let lives = self.alter(&expected, brokers, looked, &mut performed.faults, watch).await;
             for ((hold, _), live) in expected.into_iter().zip(lives) {
                 if let Live::Agreed(live) = live {
                     settled.push((hold, live));
@@ -139,7 +145,7 @@ impl Engine {
             }
         }
         watch.reached(Stage::Live);
-        performed.done.extend(self.settle(store, settled, at).await?);
+        performed.done.extend(self.settle(store, settled, by, at).await?);
         watch.reached(Stage::Done);
         Ok(performed)
     }
@@ -149,6 +155,7 @@ impl Engine {
         &self,
         writes: &[(Hold, Intent)],
         brokers: Vec<BrokerId>,
+        looked: Duration,
         faults: &mut Vec<String>,
         watch: &mut Stopwatch,
     ) -> Vec<Live> {
@@ -166,6 +173,7 @@ impl Engine {
             }
         };
         watch.reached(Stage::Altered);
+        self.probe.unguarded(self.clock.monotonic().saturating_sub(looked));
         let taken: BTreeMap<&Slot, Option<f64>> = request
             .iter()
             .zip(&answers)
@@ -191,10 +199,15 @@ impl Engine {
 
     /// Waits until every broker tells the new values; false when some do not in time.
     async fn read_back(&self, values: &BTreeMap<&Slot, Option<f64>>, mut brokers: Vec<BrokerId>) -> bool {
+        if brokers.is_empty() {
+            return false;
+        }
+        let slots: Vec<Slot> = values.keys().map(|slot| (*slot).clone()).collect();
         let stands = |snapshot: &Snapshot| values.iter().all(|(slot, to)| same(snapshot.get(slot), *to));
         let looks = async {
             while !brokers.is_empty() {
-                let snapshots = join_all(brokers.iter().map(|broker| self.quotas.snapshot_at(*broker))).await;
+                let told = brokers.iter().map(|broker| self.quotas.told_by(*broker, &slots));
+                let snapshots = join_all(told).await;
                 let told: Vec<bool> =
                     snapshots.iter().map(|answer| answer.as_ref().is_ok_and(stands)).collect();
                 let mut told = told.into_iter();
@@ -212,6 +225,7 @@ impl Engine {
         &self,
         store: &dyn LedgerStore,
         settled: Vec<(Hold, Option<f64>)>,
+        by: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<Done>, LedgerFault> {
         let (mut changes, mut entries, mut done) = (Vec::new(), Vec::new(), Vec::new());
@@ -222,7 +236,7 @@ impl Engine {
             entries.push(Entry {
                 at: now,
                 event,
-                by: format!("rule {}", hold.rule),
+                by: author(by, &hold),
                 slot: Some(hold.slot.clone()),
                 before: hold.intent.and_then(|intent| intent.from),
                 after: live,
@@ -244,12 +258,17 @@ fn change(act: &Act) -> Change {
     if act.forget { Change::Remove(fact.key()) } else { Change::Put(fact) }
 }
 
-fn entry(act: &Act, now: Timestamp) -> Entry {
+/// Who is behind it: the person that asked, or the rule.
+fn author(by: Option<&str>, hold: &Hold) -> String {
+    by.map_or_else(|| format!("rule {}", hold.rule), str::to_owned)
+}
+
+fn entry(act: &Act, by: Option<&str>, now: Timestamp) -> Entry {
     let hold = &act.hold;
     Entry {
         at: now,
         event: act.event,
-        by: format!("rule {}", hold.rule),
+        by: author(by, hold),
         slot: Some(hold.slot.clone()),
         before: hold.intent.map_or(hold.ours, |intent| intent.from),
         after: hold.intent.map_or(hold.ours, |intent| intent.to),

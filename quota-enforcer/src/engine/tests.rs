@@ -22,6 +22,8 @@ use crate::ports::{BrokerId, BrokerInfo};
 const KEY: Key = Key::ProducerByteRate;
 const MB: f64 = 1e6;
 const HUMAN: f64 = 7_654_321.0;
+/// The broker that may be cut off from the controller and tell what was.
+const LAGGARD: BrokerId = 1;
 const IN_FLIGHT: Duration = Duration::from_secs(40);
 
 /// What happens to one alteration.
@@ -48,10 +50,18 @@ struct World {
     fates: Vec<Fate>,
     late: Vec<(u8, Slot, Option<f64>)>,
     commit_fails: u8,
-    /// Values as the last look told them, to hold each write against.
-    seen: Snapshot,
+    /// What the laggard tells, while it lags.
+    lag: Option<Snapshot>,
+    /// Values as each broker told them last, to hold each write against.
+    seen: BTreeMap<BrokerId, Snapshot>,
     /// A value that a human set and that was visible when we wrote over it.
     overwritten: Vec<Slot>,
+}
+
+impl World {
+    fn told_by(&self, broker: BrokerId) -> Snapshot {
+        self.lag.clone().filter(|_| broker == LAGGARD).unwrap_or_else(|| self.quotas.clone())
+    }
 }
 
 #[derive(Clone, Default)]
@@ -76,13 +86,19 @@ impl Quotas for Sim {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, QuotaFault> {
-        let mut world = self.world();
-        world.seen = world.quotas.clone();
-        Ok(world.quotas.clone())
+        // The worst that can answer.
+        Ok(self.world().told_by(LAGGARD))
     }
 
-    async fn snapshot_at(&self, _: BrokerId) -> Result<Snapshot, QuotaFault> {
-        Ok(self.world().quotas.clone())
+    async fn told_by(&self, broker: BrokerId, slots: &[Slot]) -> Result<Snapshot, QuotaFault> {
+        let mut world = self.world();
+        let told = world.told_by(broker);
+        let told: Snapshot = slots.iter().filter_map(|slot| Some((slot.clone(), told.get(slot)?))).collect();
+        let seen = world.seen.entry(broker).or_default();
+        for slot in slots {
+            seen.set(slot.clone(), told.get(slot));
+        }
+        Ok(told)
     }
 
     async fn alter(
@@ -93,7 +109,7 @@ impl Quotas for Sim {
         let mut world = self.world();
         let fate = world.fates.pop().unwrap_or(Fate::Applied);
         for (slot, _) in writes {
-            if same(world.seen.get(slot), Some(HUMAN)) {
+            if world.seen.values().any(|seen| same(seen.get(slot), Some(HUMAN))) {
                 world.overwritten.push(slot.clone());
             }
         }
@@ -352,6 +368,7 @@ enum Step {
     CommitFails(u8),
     Restart,
     Demand(u8, bool),
+    Lag(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -370,6 +387,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1..4u8).prop_map(Step::CommitFails),
         1 => Just(Step::Restart),
         1 => (0..3u8, any::<bool>()).prop_map(|(who, wild)| Step::Demand(who, wild)),
+        1 => any::<bool>().prop_map(Step::Lag),
     ]
 }
 
@@ -400,10 +418,15 @@ proptest! {
                         let rate = if wild { 20.0 * MB } else { MB };
                         bench.sim.world().demand.insert(name(who), rate);
                     }
+                    Step::Lag(lags) => {
+                        let mut world = bench.sim.world();
+                        world.lag = lags.then(|| world.quotas.clone());
+                    }
                 }
             }
             // Quiet again; longer than any hold lasts.
             bench.sim.world().fates.clear();
+            bench.sim.world().lag = None;
             bench.sim.world().commit_fails = 0;
             bench.sim.world().demand.values_mut().for_each(|rate| *rate = MB);
             for _ in 0..800 {

@@ -33,6 +33,11 @@ impl TrustedTime {
         Self { wall, monotonic }
     }
 
+    /// The time at this moment, with no sample at hand.
+    pub(super) fn unconfirmed(&mut self, wall: Timestamp, monotonic: Duration) -> Reading {
+        self.read(wall, monotonic, None, Duration::ZERO)
+    }
+
     /// The time at this moment. `newest` is the timestamp of the newest sample that was read, if any was, and `max_age`
     /// how far such a sample may be off.
     pub(super) fn read(

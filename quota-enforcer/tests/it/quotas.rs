@@ -37,9 +37,10 @@ async fn what_is_set_is_seen_on_every_broker_and_goes_again() {
 
     let results = quotas.alter(&writes, false).await.unwrap();
     assert_eq!(results, [Ok(()), Ok(()), Ok(())]);
+    let slots: Vec<Slot> = writes.iter().map(|(slot, _)| slot.clone()).collect();
     for broker in quotas.cluster().await.unwrap().brokers.into_keys() {
         let live = || async {
-            let snapshot = quotas.snapshot_at(broker).await?;
+            let snapshot = quotas.told_by(broker, &slots).await?;
             Ok(writes.iter().all(|(slot, value)| snapshot.get(slot) == *value).then_some(()))
         };
         wait::until("quotas on a broker", LIMIT, live).await.unwrap();

@@ -54,7 +54,7 @@ impl Quotas for World {
         Ok(self.quotas.lock().unwrap().clone())
     }
 
-    async fn snapshot_at(&self, _: BrokerId) -> Result<Snapshot, QuotaFault> {
+    async fn told_by(&self, _: BrokerId, _: &[Slot]) -> Result<Snapshot, QuotaFault> {
         self.snapshot().await
     }
 
