@@ -69,7 +69,9 @@ async fn cluster() -> Arc<Cluster> {
         cluster.heal().await.unwrap();
         return Arc::clone(cluster);
     }
-    let options = kafka::Options { quota_windows: 3, ..kafka::Options::default() };
+    // A member of a group may be declared dead sooner, too.
+    let properties = BTreeMap::from([("group.min.session.timeout.ms".to_owned(), "1000".to_owned())]);
+    let options = kafka::Options { quota_windows: 3, properties, ..kafka::Options::default() };
     let cluster = Arc::new(Cluster::start(&options).await.unwrap());
     *shared = Some(Arc::clone(&cluster));
     cluster

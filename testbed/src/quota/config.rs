@@ -31,6 +31,8 @@ pub struct Rule {
     pub entity: &'static str,
     /// How long a leader may act without writing its ledger.
     pub lease: &'static str,
+    /// How long it may be silent before another may lead, other than by default.
+    pub session: Option<Duration>,
     /// Throttles at the same time, and writes that tighten a minute.
     pub caps: (u32, u32),
 }
@@ -49,6 +51,7 @@ impl Default for Rule {
             sentinel: true,
             entity: "user",
             lease: "10s",
+            session: None,
             caps: (10, 60),
         }
     }
@@ -67,6 +70,9 @@ pub(super) fn text(
     let mut line = |line: String| writeln!(text, "{line}").is_ok();
     for (key, value) in kafka {
         line(format!("  {key}: {value:?}"));
+    }
+    if let Some(session) = rule.session {
+        line(format!("  session.timeout.ms: {}", session.as_millis()));
     }
     let scrape = scrape.as_secs();
     line(format!("prometheus:\n  url: {prometheus}\n  timeout: 5s"));

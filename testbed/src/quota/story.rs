@@ -1,5 +1,6 @@
 //! Normal traffic, a runaway, the throttle in steps, calm, release, proof.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use crate::{Notification, wait};
 const LIMIT: Duration = Duration::from_secs(240);
 /// How often the screen gets a line.
 const LOOK: Duration = Duration::from_secs(2);
+/// How often is looked whether something has come to pass.
+const GLANCE: Duration = Duration::from_millis(200);
 /// What the runaway wants: more than a small machine gives.
 const FLOOD: u32 = 40_000_000;
 /// The entity that gets the quota.
@@ -122,7 +125,10 @@ impl Story<'_> {
         self.narrator.chapter("mallory goes wild.");
         let flood = Instant::now();
         self.stage.wild.set_rate(FLOOD);
+        // What it is about to do can be seen between a sample and the tick that acts on it.
+        let planned = RefCell::new(None);
         self.until("the throttle", async |story: &Self| {
+            story.plan(&mut planned.borrow_mut())?;
             let hold = story.stage.hold().await?;
             Ok(hold.filter(|hold| hold.get("ours").is_some_and(Value::is_number)).map(drop))
         })
@@ -130,8 +136,6 @@ impl Story<'_> {
         let throttled = flood.elapsed();
         let during = self.latency();
         self.stage.wild.read();
-        self.run("plan", &["plan"])?;
-        self.run("explain", &["explain", ENTITY])?;
 
         let mut bounds: Vec<f64> = Vec::new();
         let deadline = Instant::now() + LIMIT;
@@ -145,17 +149,27 @@ impl Story<'_> {
                 bounds.push(ours);
             }
             self.look().await?;
+            self.plan(&mut planned.borrow_mut())?;
             let held = hold.get("phase").and_then(Value::as_str) == Some("holding");
             if held && self.rate().await?.is_some_and(|rate| rate <= limit * 1.1) {
                 break flood.elapsed();
             }
             ensure!(Instant::now() < deadline, "the rate did not come under the limit: {hold}");
-            tokio::time::sleep(LOOK).await;
+            let next = Instant::now() + LOOK;
+            while planned.borrow().is_none() && Instant::now() < next {
+                self.plan(&mut planned.borrow_mut())?;
+                tokio::time::sleep(GLANCE).await;
+            }
+            tokio::time::sleep_until(next).await;
         };
         ensure!(
             longest_pause <= bound + Duration::from_secs(1),
             "a connection of the runaway paused for {longest_pause:?}, longer than {bound:?}"
         );
+
+        let planned = planned.take().context("no step was planned before it was made")?;
+        self.told("plan", &["plan"], planned);
+        self.run("explain", &["explain", ENTITY])?;
 
         let page = self.page("QuotaEnforcerThrottled", true).await?;
         ensure!(page.label("entity") == ENTITY, "paged about {}", page.label("entity"));
@@ -213,7 +227,7 @@ impl Story<'_> {
                     self.stage.enforcer.log_tail(20)
                 );
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            tokio::time::sleep(GLANCE).await;
         }
     }
 
@@ -277,10 +291,28 @@ impl Story<'_> {
     }
 
     fn run(&mut self, name: &'static str, arguments: &[&str]) -> Result<()> {
+        let out = self.ask(arguments)?;
+        self.told(name, arguments, out);
+        Ok(())
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Result<String> {
         let (code, out, err) = self.stage.command(arguments)?;
         ensure!(code == Some(0), "{arguments:?} ended with {code:?}:\n{out}\n{err}");
+        Ok(out)
+    }
+
+    fn told(&mut self, name: &'static str, arguments: &[&str], out: String) {
         self.narrator.output(&format!("quota-enforcer {}", arguments.join(" ")), &out);
         self.outputs.insert(name, out);
+    }
+
+    /// Keeps the first plan that would change a quota.
+    fn plan(&self, kept: &mut Option<String>) -> Result<()> {
+        if kept.is_none() {
+            let plan = self.ask(&["plan"])?;
+            *kept = plan.lines().any(|line| line.starts_with('+')).then_some(plan);
+        }
         Ok(())
     }
 

@@ -60,12 +60,14 @@ async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
     if super::core_only() {
         return;
     }
-    // It probes as soon as it holds, so that there is always a write to come.
-    let mut world = World::new(Rule { hold: ("1s", "2s", "1h"), ..rule() }).await;
+    // It probes as soon as it holds, so that there is always a write to come; and who died is missed soon.
+    let hasty =
+        Rule { hold: ("1s", "2s", "1h"), lease: "3s", session: Some(Duration::from_secs(2)), ..rule() };
+    let mut world = World::new(hasty).await;
     world.ready().await;
     for kill in 0..RANDOM_KILLS {
         world.stage.wild.set_rate(if kill % 3 == 2 { CALM } else { WILD });
-        let moment = Duration::from_millis(RandomState::new().build_hasher().finish() % 12_000);
+        let moment = Duration::from_millis(RandomState::new().build_hasher().finish() % 6_000);
         println!("kill {kill}: after {moment:?}");
         // The one wait for a time: the moment is what is tried.
         tokio::time::sleep(moment).await;
