@@ -6,10 +6,14 @@
 mod handshake;
 mod pending;
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -67,7 +71,17 @@ impl Connection {
     ) -> Result<Q::Response, Error> {
         let version = self.versions.pick::<Q>(endpoint)?;
         let started = Instant::now();
-        let (id, answer) = self.pending.enter().map_err(|failed| interrupted::<Q>(endpoint, failed))?;
+        let timeout = |outcome| Error::Timeout {
+            request: Q::name(),
+            endpoint: endpoint.clone(),
+            after: started.elapsed(),
+            outcome,
+        };
+        let failed = |failed| match failed {
+            Failed::Late => timeout(Outcome::NotSent),
+            Failed::Ended { sent, broken } => interrupted::<Q>(endpoint, sent, broken),
+        };
+        let (id, answer) = self.pending.enter(deadline).map_err(failed)?;
         let frame = wire::encode(request, version, id, &self.client_id).map_err(|reason| {
             self.pending.withdraw(id);
             Error::Request { request: Q::name(), reason }
@@ -78,15 +92,12 @@ impl Connection {
             answer.await
         });
         let frame = match answered.await {
-            Ok(Ok(answer)) => answer.map_err(|failed| interrupted::<Q>(endpoint, failed))?,
-            Ok(Err(_)) => {
-                return Err(interrupted::<Q>(endpoint, Failed { sent: true, broken: Broken::closed() }));
-            }
+            Ok(Ok(answer)) => answer.map_err(failed)?,
+            Ok(Err(_)) => return Err(interrupted::<Q>(endpoint, true, Broken::closed())),
             Err(_) => {
                 let outcome = outcome(self.pending.withdraw(id));
                 self.pending.end(&Broken::new("an earlier request has had no answer"));
-                let (request, endpoint) = (Q::name(), endpoint.clone());
-                return Err(Error::Timeout { request, endpoint, after: started.elapsed(), outcome });
+                return Err(timeout(outcome));
             }
         };
         let response = wire::decode::<Q>(frame, version).map_err(|reason| {
@@ -105,8 +116,7 @@ impl Connection {
     }
 }
 
-fn interrupted<Q: Call>(endpoint: &Endpoint, failed: Failed) -> Error {
-    let Failed { sent, broken } = failed;
+fn interrupted<Q: Call>(endpoint: &Endpoint, sent: bool, broken: Broken) -> Error {
     let outcome = outcome(sent);
     match broken.malformed {
         true => malformed::<Q>(endpoint, broken.reason, outcome),
@@ -147,22 +157,16 @@ async fn receive<R: AsyncRead + Unpin>(mut frames: Frames<R>, pending: Arc<Pendi
     pending.end(&broken);
 }
 
-/// Writes what waits in the outbox, unless nobody waits for the answer any more.
+/// Writes what waits in the outbox, unless nobody waits for the answer any more or it is too late.
 async fn send<W: AsyncWrite + Unpin>(
     mut writer: W,
     mut requests: mpsc::Receiver<(i32, Bytes)>,
     pending: Arc<Pending>,
 ) {
     while let Some((id, frame)) = requests.recv().await {
-        if !pending.begin(id) {
-            continue;
-        }
-        let written = async {
-            writer.write_all(&frame).await?;
-            writer.flush().await
-        };
+        let Some(deadline) = pending.begin(id, Instant::now()) else { continue };
         let written = tokio::select! {
-            written = written => written,
+            written = write(&mut writer, &frame, deadline) => written,
             () = pending.ended() => return,
         };
         if let Err(error) = written {
@@ -170,3 +174,29 @@ async fn send<W: AsyncWrite + Unpin>(
         }
     }
 }
+
+/// Writes a frame, looking at the clock before each piece: one that is late stays incomplete, so that no broker acts on it.
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, mut frame: &[u8], deadline: Instant) -> io::Result<()> {
+    while !frame.is_empty() {
+        let written = in_time(deadline, |cx| Pin::new(&mut *writer).poll_write(cx, frame)).await?;
+        match frame.get(written..) {
+            Some(rest) if written > 0 => frame = rest,
+            _ => return Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
+    in_time(deadline, |cx| Pin::new(&mut *writer).poll_flush(cx)).await
+}
+
+async fn in_time<T>(
+    deadline: Instant,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<io::Result<T>>,
+) -> io::Result<T> {
+    poll_fn(|cx| match Instant::now() < deadline {
+        true => poll(cx),
+        false => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "a request was written too late"))),
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub enum Error {
         message: String,
     },
     /// No full answer in time.
-    #[error("no answer to {request} from {endpoint} within {after:?}")]
+    #[error("no answer to {request} from {endpoint} within {after:?}{}", unsent(*.outcome))]
     Timeout {
         /// Name of the request, or `connect`.
         request: String,
@@ -251,6 +251,10 @@ impl Error {
 
 fn served(theirs: Option<(i16, i16)>) -> String {
     theirs.map_or_else(|| ", nor any other".to_owned(), |(least, most)| format!(", only {least} to {most}"))
+}
+
+fn unsent(outcome: Outcome) -> &'static str {
+    if outcome == Outcome::NotSent { ", and no request was sent" } else { "" }
 }
 
 fn worded(message: &Option<String>) -> String {

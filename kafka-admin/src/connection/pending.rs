@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::wire;
@@ -36,10 +37,15 @@ impl Broken {
 
 /// A call that gets no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Failed {
-    /// Whether any byte of it may have been written.
-    pub(super) sent: bool,
-    pub(super) broken: Broken,
+pub(super) enum Failed {
+    /// Its deadline passed before any byte of it was written.
+    Late,
+    /// The connection ended.
+    Ended {
+        /// Whether any byte of it may have been written.
+        sent: bool,
+        broken: Broken,
+    },
 }
 
 type Answer = Result<Bytes, Failed>;
@@ -59,6 +65,7 @@ struct State {
 
 struct Waiter {
     answer: oneshot::Sender<Answer>,
+    deadline: Instant,
     sent: bool,
 }
 
@@ -77,35 +84,38 @@ impl Pending {
     }
 
     /// A correlation id, and where the answer will be.
-    pub(super) fn enter(&self) -> Result<(i32, oneshot::Receiver<Answer>), Failed> {
+    pub(super) fn enter(&self, deadline: Instant) -> Result<(i32, oneshot::Receiver<Answer>), Failed> {
         let mut state = self.state();
         if let Some(broken) = &state.broken {
-            return Err(Failed { sent: false, broken: broken.clone() });
+            return Err(Failed::Ended { sent: false, broken: broken.clone() });
         }
         if state.waiting.len() >= MAX_WAITING {
             let broken = Broken::new(format!("{MAX_WAITING} requests wait for their answers"));
-            return Err(Failed { sent: false, broken });
+            return Err(Failed::Ended { sent: false, broken });
         }
         let id = state.next;
         state.next = id.wrapping_add(1);
         let (answer, receiver) = oneshot::channel();
-        state.waiting.insert(id, Waiter { answer, sent: false });
+        state.waiting.insert(id, Waiter { answer, deadline, sent: false });
         Ok((id, receiver))
     }
 
-    /// Marks a request as sent, unless its caller has gone: then it need not be.
-    pub(super) fn begin(&self, id: i32) -> bool {
+    /// Marks a request as sent, and tells until when it may be. `None`: its caller has gone, so that it need not be, or its
+    /// deadline has passed, so that it must not be: in a queue, or while this process was stopped.
+    pub(super) fn begin(&self, id: i32, now: Instant) -> Option<Instant> {
         let mut state = self.state();
-        match state.waiting.get_mut(&id) {
-            Some(waiter) if !waiter.answer.is_closed() => {
-                waiter.sent = true;
-                true
-            }
-            _ => {
-                state.waiting.remove(&id);
-                false
-            }
+        let waiter = state.waiting.get_mut(&id)?;
+        let late = now >= waiter.deadline;
+        if !late && !waiter.answer.is_closed() {
+            waiter.sent = true;
+            return Some(waiter.deadline);
         }
+        let waiter = state.waiting.remove(&id)?;
+        drop(state);
+        if late {
+            waiter.answer.send(Err(Failed::Late)).ok();
+        }
+        None
     }
 
     /// Takes a call back; whether it had been sent.
@@ -136,8 +146,8 @@ impl Pending {
             std::mem::take(&mut state.waiting)
         };
         self.ended.cancel();
-        for (_, Waiter { answer, sent }) in waiting {
-            answer.send(Err(Failed { sent, broken: broken.clone() })).ok();
+        for (_, Waiter { answer, sent, .. }) in waiting {
+            answer.send(Err(Failed::Ended { sent, broken: broken.clone() })).ok();
         }
     }
 }
