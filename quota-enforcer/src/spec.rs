@@ -31,6 +31,10 @@ use profile::Profile;
 pub use protected::hard as hard_protected;
 pub use value::Shutdown;
 
+/// What this program calls itself to brokers unless the file says otherwise. librdkafka's own `rdkafka` would be the name of
+/// many tenants too, and whatever is called like this program is protected.
+pub const CLIENT_ID: &str = "quota-enforcer";
+
 /// The JSON Schema (draft 7) of the file, for editors.
 pub const SCHEMA: &str = include_str!("spec/schema.json");
 
@@ -66,7 +70,8 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// The properties with `${NAME}` replaced by what `env` says, for `kafka_admin::Config`, which reads the files.
+    /// The properties with `${NAME}` replaced by what `env` says and with a `client.id`, for `kafka_admin::Config`, which reads
+    /// the files.
     ///
     /// # Errors
     /// Names the property and the variable that is not set.
@@ -82,7 +87,9 @@ impl Kafka {
             };
             Ok((property.clone(), value))
         };
-        self.written.iter().map(resolve).collect()
+        let mut properties: BTreeMap<_, _> = self.written.iter().map(resolve).collect::<Result<_, String>>()?;
+        properties.entry("client.id".to_owned()).or_insert_with(|| CLIENT_ID.to_owned());
+        Ok(properties)
     }
 }
 
@@ -206,6 +213,7 @@ fn settings(check: &mut check::Check<'_>, file: &file::File) -> Option<Settings>
     let caps = sections::caps(check, &file.caps);
     let protected = sections::protected(check, &file.protected);
     let rules = rules::rules(check, &file.rules, &protected, &profile, mute);
+    protected::advise(check, file);
     let version = digest(check.source.text().as_bytes()).chars().take(12).collect();
     let policy =
         Policy { version, rules, protected, caps, evidence, mute, sentinel_from: rules::SENTINEL_FROM };

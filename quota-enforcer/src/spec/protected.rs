@@ -1,9 +1,34 @@
 //! Whom no rule may touch, whatever the file says. The brokers' own principals are learned from the brokers.
 
-use quota_enforcer_core::policy::{Pattern, Protected};
+use daemon_kit::config::Spanned;
+use quota_enforcer_core::entity::Kind;
+use quota_enforcer_core::policy::{Mode, Pattern, Protected};
+
+use super::check::Check;
+use super::file::{File, Rule, Text};
+use super::value::Value as _;
 
 /// Principals of operators: every internal certificate of Strimzi carries its organisation, a client's does not.
-const USERS: [&str; 1] = ["CN=*,O=io.strimzi"];
+const PRINCIPALS: [&str; 1] = ["CN=*,O=io.strimzi"];
+
+/// Users that platform programs usually have: by SASL, or as the common name that begins the name of their certificate.
+const USERS: [&str; 14] = [
+    "connect",
+    "connect-*",
+    "kafka-connect*",
+    "kafkaconnect*",
+    "mirrormaker*",
+    "mirror-maker*",
+    "mm2",
+    "mm2-*",
+    "schema-registry*",
+    "schemaregistry*",
+    "cruise-control*",
+    "cruisecontrol*",
+    "strimzi-*",
+    // Ourselves, where the brokers know us by a certificate.
+    "quota-enforcer*",
+];
 
 /// Client ids that platform programs give themselves.
 const CLIENT_IDS: [&str; 19] = [
@@ -38,8 +63,48 @@ const CLIENT_IDS: [&str; 19] = [
 /// The hard list.
 #[must_use]
 pub fn hard() -> Protected {
-    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern((*text).to_owned())).collect();
-    Protected { users: patterns(&USERS), client_ids: patterns(&CLIENT_IDS) }
+    let patterns = |texts: &[&str]| texts.iter().map(|text| Pattern((*text).to_owned())).collect::<Vec<_>>();
+    let mut users = patterns(&PRINCIPALS);
+    for name in USERS {
+        users.push(Pattern(name.to_owned()));
+        users.push(Pattern(format!("CN={name}")));
+        if !name.ends_with('*') {
+            users.push(Pattern(format!("CN={name},*")));
+        }
+    }
+    Protected { users, client_ids: patterns(&CLIENT_IDS) }
+}
+
+/// Warns, once, where a rule that sets quotas may meet users of whom only a person can know that they are to be protected.
+pub(super) fn advise(check: &mut Check<'_>, file: &File) {
+    let any_user = |rule: &&Spanned<Rule>| {
+        let rule = &rule.value;
+        let read = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone()).unwrap_or_default();
+        let of_users = matches!(Kind::parse(&read(&rule.entity)), Some(Kind::User | Kind::Pair));
+        let users = rule.select.as_ref().map_or(&[][..], |select| select.value.users.as_slice());
+        let named = !users.is_empty() && users.iter().all(|user| !user.value.contains(['*', '?']));
+        Mode::parse(&read(&rule.mode)) == Some(Mode::Enforce) && of_users && !named
+    };
+    let Some(rule) = file.rules.iter().find(any_user) else { return };
+    let Some(mode) = &rule.value.mode else { return };
+    if file.protected.users.is_empty() {
+        let message = "the rule may throttle every user that it selects, and `protected.users` is empty";
+        let help = "list the users of Connect, MirrorMaker, Schema Registry and other programs that serve all tenants, such as \
+                    `protected: {users: [svc-connect]}`: only those with the usual names are known";
+        check.warning(mode, "protected", message, help);
+    }
+    let certificate = file
+        .kafka
+        .iter()
+        .find(|(property, text)| *property == "security.protocol" && text.value.eq_ignore_ascii_case("ssl"));
+    if let Some((_, text)) = certificate
+        && file.protected.users.iter().all(|user| !user.value.contains('='))
+    {
+        let message = "brokers know this program by its certificate, so its own user is not known here";
+        let help = "list it under `protected.users` as brokers write it, such as `CN=quota-enforcer,O=Example`, and \
+                    where ssl.principal.mapping.rules shorten it, the short name too";
+        check.warning(text, "protected", message, help);
+    }
 }
 
 /// Whatever `inner` matches, `outer` matches too. False where that is not plain to see.
@@ -56,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn platform_programs_are_protected_and_their_users_are_not() {
+    fn platform_programs_are_protected_and_tenants_with_similar_names_are_not() {
         let hard = hard();
         for id in [
             "connect-cluster-offsets",
@@ -66,12 +131,35 @@ mod tests {
         ] {
             assert!(hard.find(&Entity::client_id(id)).is_some(), "{id}");
         }
-        assert!(hard.find(&Entity::user("CN=prod-cruise-control,O=io.strimzi")).is_some());
+        for user in [
+            "CN=prod-cruise-control,O=io.strimzi",
+            "connect",
+            "connect-s3-sink",
+            "kafka-connect",
+            "CN=connect,OU=data,O=Example",
+            "CN=mm2",
+            "mirrormaker2",
+            "mirror-maker-eu",
+            "schema-registry",
+            "CN=schema-registry-0.example.net,O=Example",
+            "cruise-control",
+            "CN=quota-enforcer,O=Example",
+        ] {
+            assert!(hard.find(&Entity::user(user)).is_some(), "{user}");
+            assert!(hard.find(&Entity::pair(user, "app1")).is_some(), "{user}");
+        }
         for entity in [
             Entity::user("CN=alice"),
-            Entity::user("connect"),
+            Entity::user("reconnect-service"),
+            Entity::user("connection-pool"),
+            Entity::user("disconnect"),
+            Entity::user("CN=connected-cars"),
+            Entity::user("CN=alice,OU=connect"),
+            Entity::user("mm20"),
             Entity::client_id("app1"),
             Entity::client_id("reconnector-1"),
+            // What librdkafka calls clients without a name.
+            Entity::client_id("rdkafka"),
         ] {
             assert_eq!(hard.find(&entity), None, "{entity}");
         }

@@ -111,6 +111,10 @@ fn properties_come_from_the_environment_where_they_say_so() {
         (properties["sasl.password"].as_str(), properties["ssl.ca.location"].as_str()),
         ("hunter2", "$PW")
     );
+    assert_eq!(properties["client.id"], "quota-enforcer");
+    let text = text.replace("bootstrap.servers: a", "bootstrap.servers: a, client.id: mine");
+    let named = load(&Source::new("x", text)).unwrap().0.kafka;
+    assert_eq!(named.properties(|_| Some(String::new())).unwrap()["client.id"], "mine");
     let error = kafka.properties(|_| None).unwrap_err();
     assert_eq!(error, "sasl.password: the environment variable PW is not set");
     assert!(!format!("{kafka:?}").contains("hunter2"));
