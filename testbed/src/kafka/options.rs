@@ -83,7 +83,7 @@ impl Mechanism {
 
 /// Super user beside `ANONYMOUS`.
 pub const ADMIN: &str = "admin";
-/// May describe and alter quotas and configurations, and own topics, groups and transactional ids named `quota-enforcer…`.
+/// May describe the cluster, and describe and alter quotas and configurations; nothing with topics, groups and transactions.
 pub const ENFORCER: &str = "enforcer";
 /// May log in, and nothing else.
 pub const NOBODY: &str = "nobody";

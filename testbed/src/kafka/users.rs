@@ -102,16 +102,11 @@ pub(crate) fn tenant(user: &str) -> Vec<Grant> {
     ]
 }
 
-/// What the enforcer may do: quotas and configurations of the cluster, and its own topics, groups and transactions.
+/// What the enforcer may do without further grants: look at the cluster, and at and after its quotas. Its topics, group and
+/// transactional id are granted by who starts one.
 pub(crate) fn enforcer() -> Vec<Grant> {
-    let own = || "quota-enforcer".to_owned();
     let cluster = [Operation::Describe, Operation::DescribeConfigs, Operation::AlterConfigs];
-    vec![
-        Grant::new(ENFORCER, Resource::Cluster, &cluster),
-        Grant::new(ENFORCER, Resource::Topics(own()), &[Operation::All]),
-        Grant::new(ENFORCER, Resource::Groups(own()), &[Operation::All]),
-        Grant::new(ENFORCER, Resource::TransactionalIds(own()), &[Operation::All]),
-    ]
+    vec![Grant::new(ENFORCER, Resource::Cluster, &cluster)]
 }
 
 /// Stores the grants.

@@ -14,11 +14,14 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
-use testbed::kafka::{Cluster, ENFORCER, Grant, Listener, Loan, Operation, Resource};
+use testbed::kafka::{ADMIN, Cluster, ENFORCER, Grant, Listener, Loan, Operation, Resource};
 use testbed::wait;
 
 /// Generous: a busy machine is no failure.
 pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+
+/// Topics of ledgers and audits start so.
+const TOPICS: &str = "quota-enforcer-";
 
 pub(crate) struct World {
     pub(crate) cluster: Loan,
@@ -52,8 +55,8 @@ impl Clock for Skewed {
 /// Short times, so that what is waited for comes soon.
 pub(crate) fn settings(name: &str) -> Settings {
     Settings {
-        ledger: format!("quota-enforcer-{name}-ledger"),
-        audit: format!("quota-enforcer-{name}-audit"),
+        ledger: format!("{TOPICS}{name}-ledger"),
+        audit: format!("{TOPICS}{name}-audit"),
         lease: Duration::from_secs(3),
         timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(1),
@@ -70,33 +73,38 @@ pub(crate) async fn place(cluster: &Cluster, settings: Settings, clock: Arc<dyn 
     Place { config, admin, settings, clock }
 }
 
+/// What `docs/quota-enforcer.md` says that the enforcer needs.
+fn permissions() -> [Grant; 3] {
+    use Operation::{Create, Describe, DescribeConfigs, Read, Write};
+    let topics = Resource::Topics(TOPICS.to_owned());
+    let identity = || IDENTITY.to_owned();
+    [
+        Grant::new(ENFORCER, topics, &[Create, Describe, DescribeConfigs, Read, Write]),
+        Grant::new(ENFORCER, Resource::Groups(identity()), &[Read, Describe]),
+        Grant::new(ENFORCER, Resource::TransactionalIds(identity()), &[Write, Describe]),
+    ]
+}
+
 /// A cluster without any ledger of other tests.
 pub(crate) async fn world(name: &str) -> World {
     let cluster = Cluster::alone().await.unwrap();
-    let all = [Operation::All];
-    let grants = [
-        Grant::new(ENFORCER, Resource::Groups(IDENTITY.to_owned()), &all),
-        Grant::new(ENFORCER, Resource::TransactionalIds(IDENTITY.to_owned()), &all),
-    ];
-    cluster.grant(&grants).await.unwrap();
+    cluster.grant(&permissions()).await.unwrap();
     let clock = Arc::new(Skewed::default());
     let place = place(&cluster, settings(name), Arc::clone(&clock) as Arc<dyn Clock>).await;
     let world = World { cluster, place, clock };
     let topics = world.place.admin.metadata(kafka_admin::Topics::All).await.unwrap().topics;
-    let old: Vec<_> = topics
-        .iter()
-        .map(|topic| topic.name.as_str())
-        .filter(|name| name.starts_with("quota-enforcer-"))
-        .collect();
+    let old: Vec<_> =
+        topics.iter().map(|topic| topic.name.as_str()).filter(|name| name.starts_with(TOPICS)).collect();
     world.delete(&old).await;
     world.until_forgotten().await;
     world
 }
 
 impl World {
+    /// For somebody who may do everything: who disturbs is not the enforcer.
     pub(crate) fn rdkafka(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        for (key, value) in self.place.config.properties() {
+        for (key, value) in self.cluster.client_properties(Listener::SaslPlaintext, ADMIN) {
             config.set(key, value);
         }
         config
