@@ -23,9 +23,9 @@ help: ## Say what each command does
 	@echo "make demo    both stories with real servers (ONCE=1 exits by itself); or one of them:"
 	@echo "  demo-slo     break a shop, watch the page arrive (PROFILE=sloth shows Sloth's rules)"
 	@echo "  demo-quota   a Kafka client runs away, watch it being throttled and released"
-	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers"
+	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers (FULL=1: every fault)"
 	@echo "make lint    formatting, clippy, documentation, licences and duplicates of dependencies"
-	@echo "make bench   tables of generation speed and rule cost"
+	@echo "make bench   speed and cost of rules, of the quota loop and its decision, as tables (QUICK=1: short)"
 	@echo "make setup   fetch what build, demo and test need (they do it themselves)"
 	@echo "make clean   remove everything that was built or fetched"
 
