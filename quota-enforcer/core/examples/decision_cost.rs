@@ -11,7 +11,7 @@ use quota_enforcer_core::decide::{Memory, Observation, decide};
 use quota_enforcer_core::entity::{Client, Kind};
 use quota_enforcer_core::ledger::Ledger;
 use quota_enforcer_core::policy::{
-    Burst, Caps, Confirm, Evidence, HoldTimes, Limit, Measure, Mode, Pattern, Policy, Protected, Rule, Select,
+    Burst, Caps, Confirm, Evidence, Floor, HoldTimes, Limit, Measure, Mode, Pattern, Policy, Protected, Rule, Select,
 };
 use quota_enforcer_core::quota::{Key, Slot, Snapshot};
 use quota_enforcer_core::step::Window;
@@ -92,7 +92,7 @@ fn policy() -> Policy {
         confirm: Confirm { k: 3, n: 5 },
         mode: Mode::Enforce,
         limit: Limit::Total(5e8),
-        floor: 1e5,
+        floor: Floor { bound: 1e5, times_baseline: None },
         hold: HoldTimes {
             minimum: Duration::from_secs(60),
             duration: Duration::from_secs(600),

@@ -33,8 +33,6 @@ pub enum Event {
     Released,
     /// A human changed a quota that we held.
     HumanTookOver,
-    /// A hold that was found at the start was taken up.
-    Recovered,
     /// A client was exempted.
     Exempted,
     /// An exemption ended.
@@ -43,8 +41,6 @@ pub enum Event {
     Paused,
     /// Enforcement was resumed.
     Resumed,
-    /// A cap kept something from being done.
-    Capped,
 }
 
 impl Event {
@@ -61,12 +57,10 @@ impl Event {
             Self::Phase => "phase",
             Self::Released => "released",
             Self::HumanTookOver => "human-took-over",
-            Self::Recovered => "recovered",
             Self::Exempted => "exempted",
             Self::ExemptionEnded => "exemption-ended",
             Self::Paused => "paused",
             Self::Resumed => "resumed",
-            Self::Capped => "capped",
         }
     }
 }

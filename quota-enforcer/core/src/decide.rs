@@ -8,6 +8,7 @@ mod caps;
 mod enter;
 mod measure;
 mod sentinel;
+mod spread;
 mod tend;
 mod track;
 
@@ -21,6 +22,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::allot;
 use crate::audit::Event;
 use crate::entity::Entity;
 use crate::hazard::Hazard;
@@ -32,7 +34,7 @@ use crate::step::{Safety, Window};
 use crate::time::Timestamp;
 use crate::usage::{Answer, BrokerId, Index, Rates, Requirements, Unknown, Usage};
 
-pub use measure::Needs;
+use measure::baseline;
 use track::Track;
 
 /// What was seen.
@@ -117,6 +119,8 @@ pub enum State {
     },
     /// Over the threshold, not confirmed yet.
     Over,
+    /// Confirmed by a rule that observes: nobody is told.
+    Observed,
     /// Confirmed; the rule's mode goes no further.
     Flagged,
     /// Confirmed, and something keeps it from being throttled.
@@ -142,6 +146,7 @@ impl State {
         match self {
             Self::Unknown { .. } => "unknown",
             Self::Over => "over",
+            Self::Observed => "observed",
             Self::Flagged => "flagged",
             Self::Blocked { .. } => "blocked",
             Self::Caught => "caught",
@@ -189,13 +194,11 @@ pub enum Block {
     },
     /// A bound that would bite lies below what is safe to set.
     Floor {
-        /// The lowest safe bound on a broker.
-        floor: f64,
+        /// The lowest safe bound on a broker; absent where any would be too low.
+        floor: Option<f64>,
     },
     /// It uses no more than the limit would give it.
     WithinLimit,
-    /// A human changed the quota that was held: hands off.
-    HandsOff,
     /// Another rule holds the same slot.
     OtherRule {
         /// Which.
@@ -295,13 +298,15 @@ impl<'a> Scene<'a> {
         Safety { window: self.window, burst: rule.burst, bound: self.policy.mute }
     }
 
-    /// The lowest bound that this rule may set.
-    fn floor(&self, rule: &Rule) -> f64 {
-        if rule.key.mute_is_bounded_by_broker() {
-            rule.floor
-        } else {
-            rule.floor.max(self.safety(rule).floor())
-        }
+    /// The lowest bound that this rule may set on a broker for a client with these rates; infinite when any bound would be too low.
+    fn floor(&self, rule: &Rule, entity: &Entity, rates: &Rates) -> Result<f64, Unknown> {
+        let safe = if rule.key.mute_is_bounded_by_broker() { 0.0 } else { self.safety(rule).floor() };
+        let own = match rule.floor.times_baseline {
+            None => 0.0,
+            Some(factor) => allot::per_broker(factor * baseline(self, rule, entity)?, &rates.by_broker())
+                .unwrap_or(f64::INFINITY),
+        };
+        Ok(rule.floor.bound.max(safe).max(own))
     }
 
     /// By how much a sensor may exceed a bound that holds: what the client's connections add at once, over the shortest time that a
@@ -434,11 +439,11 @@ impl fmt::Display for Block {
             Self::Enforcement { why } => f.write_str(why),
             Self::Hazards { hazards } => f.write_str(&hazards.join("; ")),
             Self::Cap { cap } => write!(f, "the cap `{}` is reached: nothing new is done", cap.name()),
-            Self::Floor { floor } => {
+            Self::Floor { floor: Some(floor) } => {
                 write!(f, "no bound below its rate is safe: the lowest is {floor:.0} on each broker")
             }
+            Self::Floor { floor: None } => f.write_str("any bound below its rate is below its floor"),
             Self::WithinLimit => f.write_str("it uses no more than the limit would give it"),
-            Self::HandsOff => f.write_str("a human changed the quota that was held here: hands off"),
             Self::OtherRule { rule } => write!(f, "rule `{rule}` holds this quota"),
         }
     }

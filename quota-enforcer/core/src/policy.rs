@@ -49,8 +49,8 @@ pub struct Rule {
     pub mode: Mode,
     /// What the client gets.
     pub limit: Limit,
-    /// The lowest bound on any broker, in the key's unit.
-    pub floor: f64,
+    /// What it leaves every client.
+    pub floor: Floor,
     /// How long.
     pub hold: HoldTimes,
     /// It acts only while this burns.
@@ -63,6 +63,16 @@ pub struct Rule {
     pub owner: Option<String>,
     /// What to read when it acts.
     pub runbook_url: Option<String>,
+}
+
+impl Rule {
+    /// It measures, limits or spares clients by their baselines.
+    #[must_use]
+    pub fn needs_baselines(&self) -> bool {
+        self.measure == Measure::TimesBaseline
+            || matches!(self.limit, Limit::TimesBaseline(_))
+            || self.floor.times_baseline.is_some()
+    }
 }
 
 /// How far a rule goes.
@@ -180,12 +190,22 @@ pub enum Limit {
     TimesBaseline(f64),
 }
 
+/// What no throttle takes from a client.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Floor {
+    /// The lowest bound on any broker, in the key's unit.
+    pub bound: f64,
+    /// Over all brokers together at least this multiple of the client's own baseline. Where that is not known, nothing is
+    /// tightened.
+    pub times_baseline: Option<f64>,
+}
+
 /// How long a throttle lasts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldTimes {
     /// Not released before, however calm.
     pub minimum: Duration,
-    /// After that it is probed whether the client has calmed down.
+    /// After that, and a share of it that differs from client to client, it is probed whether the client has calmed down.
     pub duration: Duration,
     /// Each re-offence within `memory` multiplies `duration` by this.
     pub factor: u32,

@@ -71,6 +71,12 @@ pub struct Rate {
 }
 
 impl Rates {
+    /// On each broker, now.
+    #[must_use]
+    pub fn by_broker(&self) -> BTreeMap<BrokerId, f64> {
+        self.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect()
+    }
+
     /// The sum over all brokers.
     #[must_use]
     pub fn total(&self) -> f64 {

@@ -11,7 +11,7 @@ use quota_enforcer_core::audit::{Entry, Head};
 use quota_enforcer_core::entity::{Client, Kind};
 use quota_enforcer_core::ledger::Change;
 use quota_enforcer_core::policy::{
-    Burst, Caps, Confirm, Evidence, HoldTimes, Limit, Measure, Mode, Protected, Rule, Select,
+    Burst, Caps, Confirm, Evidence, Floor, HoldTimes, Limit, Measure, Mode, Protected, Rule, Select,
 };
 use quota_enforcer_core::quota::{Key, Slot, Snapshot, same};
 use quota_enforcer_core::usage::{Reading, Usage};
@@ -204,7 +204,7 @@ fn policy() -> Policy {
         confirm: Confirm { k: 2, n: 3 },
         mode: Mode::Enforce,
         limit: Limit::Total(6.0 * MB),
-        floor: 0.5 * MB,
+        floor: Floor { bound: 0.5 * MB, times_baseline: None },
         hold: HoldTimes {
             minimum: seconds(20),
             duration: seconds(60),

@@ -8,7 +8,7 @@ use daemon_kit::diagnostic::Diagnostic;
 use daemon_kit::source::Span;
 use quota_enforcer_core::entity::Kind;
 use quota_enforcer_core::policy::{
-    BudgetGuard, Burst, Confirm, HoldTimes, Limit, Measure, Mode, Pattern, Protected, Rule, Select,
+    BudgetGuard, Burst, Confirm, Floor, HoldTimes, Limit, Measure, Mode, Pattern, Protected, Rule, Select,
 };
 use quota_enforcer_core::quota::Key;
 use quota_enforcer_core::step::{Safety, Window};
@@ -20,7 +20,7 @@ use super::profile::Profile;
 use super::protected::covers;
 use super::sections::{burn_rate, patterns, promql};
 use super::selector::check_query;
-use super::value::{Amount, Bytes, Count, Line, RuleName, Time, Unit, Url};
+use super::value::{Amount, Bytes, Count, Least, Line, RuleName, Time, Unit, Url, Value as _};
 
 /// A bound from here on limits nobody, in any key's unit.
 pub(super) const SENTINEL_FROM: f64 = 1_073_741_824.0;
@@ -108,8 +108,9 @@ fn read(check: &mut Check<'_>, given: &Spanned<file::Rule>, context: &Context<'_
         check.missing("limit", of, "write what a client gets, such as `10MB/s`, `2MB/s per broker`, `10% of cluster` or `1.5x baseline`");
     }
     let (count, bytes) = (check.read(&given.burst.connections), check.read(&given.burst.request_bytes));
-    let [floor, limit, sentinel] = [&given.floor, &given.limit, &given.sentinel]
-        .map(|text| text.as_ref().zip(check.read::<Amount>(text)));
+    let floor = given.floor.as_ref().zip(check.read::<Least>(&given.floor));
+    let [limit, sentinel] =
+        [&given.limit, &given.sentinel].map(|text| text.as_ref().zip(check.read::<Amount>(text)));
     let key = key?;
     let burst = burst(key, count, bytes);
     let safe = Safe { key, burst, mute: context.mute };
@@ -331,15 +332,18 @@ impl Safe {
     }
 }
 
-fn floor(check: &mut Check<'_>, given: Option<(&Text, Amount)>, safe: &Safe) -> f64 {
-    let Some((text, floor)) = given else { return safe.least().unwrap_or(REQUEST_FLOOR) };
-    if !matches!(floor.unit, Unit::Bytes | Unit::Percent) || !fits(safe.key, floor.unit) {
-        let help = "write the lowest bound on any broker, as `1MB/s` or for request time as `10%`";
-        misfit(check, text, safe.key, help);
-    } else {
-        safe.compare(check, text, "floor", floor.value);
+fn floor(check: &mut Check<'_>, given: Option<(&Text, Least)>, safe: &Safe) -> Floor {
+    let times_baseline = given.and_then(|(_, floor)| floor.times_baseline);
+    let bound = given.and_then(|(text, floor)| Some((text, floor.bound?)));
+    if let Some((text, bound)) = bound {
+        if fits(safe.key, bound.unit) {
+            safe.compare(check, text, "floor", bound.value);
+        } else {
+            misfit(check, text, safe.key, Least::HELP);
+        }
     }
-    floor.value
+    let bound = bound.map(|(_, bound)| bound.value).or_else(|| safe.least()).unwrap_or(REQUEST_FLOOR);
+    Floor { bound, times_baseline }
 }
 
 fn limit(

@@ -208,6 +208,35 @@ impl fmt::Display for Amount {
     }
 }
 
+/// What a throttle leaves a client: a bound, a multiple of its baseline, or both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Least {
+    /// The lowest bound on any broker.
+    pub(crate) bound: Option<Amount>,
+    /// A multiple, over all brokers.
+    pub(crate) times_baseline: Option<f64>,
+}
+
+impl Value for Least {
+    const WHAT: &'static str = "floor";
+    const HELP: &'static str = "write the lowest bound on any broker, as `1MB/s` or for request time as `10%`, a multiple as `0.5x baseline`, or both as `1MB/s and 0.5x baseline`";
+
+    fn parse(text: &str) -> Option<Self> {
+        let (bound, own) = match text.split_once(" and ") {
+            Some((bound, own)) => {
+                (Some(Amount::parse(bound.trim_end())?), Some(Amount::parse(own.trim_start())?))
+            }
+            None => match Amount::parse(text)? {
+                own @ Amount { unit: Unit::Baseline, .. } => (None, Some(own)),
+                bound => (Some(bound), None),
+            },
+        };
+        let kinds = own.is_none_or(|own| own.unit == Unit::Baseline)
+            && bound.is_none_or(|bound| matches!(bound.unit, Unit::Bytes | Unit::Percent));
+        kinds.then(|| Self { bound, times_baseline: own.map(|own| own.value) })
+    }
+}
+
 /// A plain number above zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Number(pub(crate) f64);

@@ -76,9 +76,9 @@ async fn status(enforcer: &Enforcer, what: &str, is: impl Fn(&Value) -> bool) ->
     }
 }
 
-fn flagged(status: &Value) -> bool {
+fn observed(status: &Value) -> bool {
     let verdicts = status["verdicts"].as_array().unwrap();
-    verdicts.iter().any(|verdict| verdict["entity"] == "user=alice" && verdict["state"]["state"] == "flagged")
+    verdicts.iter().any(|verdict| verdict["entity"] == "user=alice" && verdict["state"]["state"] == "observed")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,8 +112,8 @@ async fn a_daemon_observes_answers_and_obeys() {
     let before = quotas.snapshot().await.unwrap();
 
     enforcer.start().await.unwrap();
-    let leads = status(&enforcer, "a leader that has flagged alice", |status| {
-        status["role"] == "leader" && flagged(status)
+    let leads = status(&enforcer, "a leader that has seen alice", |status| {
+        status["role"] == "leader" && observed(status)
     })
     .await;
     assert_eq!(
@@ -149,7 +149,7 @@ fn looks(enforcer: &Enforcer) {
     for part in [
         "binds     100.00 MB/s of user=alice",
         "broker 1:",
-        "loud (observe): flagged",
+        "loud (observe): observed",
         "that is not ours stands there",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -168,7 +168,7 @@ async fn scraped(prometheus: &Prometheus) {
         ("up{job='enforcer'}", 1.0),
         ("quota_enforcer_leader", 1.0),
         ("ready", 1.0),
-        ("quota_enforcer_verdicts{rule='loud',state='flagged'}", 1.0),
+        ("quota_enforcer_verdicts{rule='loud',state='observed'}", 1.0),
         ("count(quota_enforcer_confirmed{entity='user=alice'})", 1.0),
         ("quota_enforcer_ticks_total > bool 0", 1.0),
     ] {
@@ -221,7 +221,7 @@ async fn reloads(enforcer: &Enforcer, good: &str) {
         .configure(&good.replace("lease: 6s", "lease: 7s").replace("enter: 50kB/s", "enter: 60kB/s"))
         .unwrap();
     let swapped =
-        status(enforcer, "the new rules", |status| status["policy"] != before && flagged(status)).await;
+        status(enforcer, "the new rules", |status| status["policy"] != before && observed(status)).await;
     assert_eq!(swapped["notes"][0], "`ledger` has changed in the file: restart to use it");
     enforcer.configure(good).unwrap();
     status(enforcer, "the old rules", |status| {
@@ -251,7 +251,7 @@ fn alone(enforcer: &Enforcer) {
     assert!(code == Some(0) && err.contains("no daemon answers"), "{out}{err}");
     let plan = json(enforcer, &["plan"]);
     assert_eq!((&plan["confirmed"], &plan["changes"]), (&false.into(), &Value::Array(Vec::new())));
-    assert!(run(enforcer, &["explain", "user=alice"]).contains("loud (observe): flagged"));
+    assert!(run(enforcer, &["explain", "user=alice"]).contains("loud (observe): observed"));
     assert!(run(enforcer, &["pause", "--by", "tester", "--reason", "no daemon"]).starts_with("paused"));
     assert_eq!(json(enforcer, &["status"])["pause"]["reason"], "no daemon");
     assert!(run(enforcer, &["reap", "--by", "cron"]).contains("0 of 0 holds had expired"));

@@ -1,10 +1,11 @@
 //! Rules look at their clients, and say whom they would throttle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::measure::{Measured, baseline, measure};
+use super::measure::{self, Measured, baseline, burn, measure};
+use super::spread::spread;
 use super::tend::{evidence, value};
 use super::{Act, Block, Memory, Outcome, Scene, State, Verdict, slot, unknown, words};
 use crate::allot;
@@ -14,7 +15,7 @@ use crate::hazard;
 use crate::ledger::{Hold, Intent, Phase, Purpose};
 use crate::policy::{Limit, Mode, Rule};
 use crate::step;
-use crate::usage::{BrokerId, Reading, Unknown, human};
+use crate::usage::{Reading, Unknown, human};
 
 /// A client that a rule would throttle, were there no caps.
 pub(super) struct Proposal {
@@ -54,6 +55,8 @@ fn look(
     {
         return outcome.verdicts.push(unknown(rule, None, Unknown::NoSeries));
     }
+    let lacks = measure::lacks(scene, rule, &entities).into_iter();
+    outcome.verdicts.extend(lacks.map(|reason| unknown(rule, None, reason)));
     let totals = index.totals(&needs, scene.now);
     for entity in &entities {
         if let Some(hold) = scene.ledger.holds.get(&slot(rule, entity)) {
@@ -128,23 +131,21 @@ fn judge(
     rise: f64,
 ) -> Result<Proposal, Box<Verdict>> {
     let block = |by| Box::new(blocked(rule, entity, Some(measured), by));
-    if let Some(pattern) = protects(scene, rule, entity) {
-        return Err(block(Block::Protected { pattern }));
+    let not_known = |reason| Box::new(unknown(rule, Some(entity.clone()), reason));
+    let spared = spares(scene, rule, entity);
+    if rule.mode == Mode::Observe {
+        return Err(Box::new(observed(rule, entity, measured, still_over, spared)));
     }
-    if let Some(exemption) = scene.ledger.exemption(entity, scene.now) {
-        return Err(block(Block::Exempt { until: exemption.until }));
+    if let Some(by) = spared {
+        return Err(block(by));
     }
     if rule.mode < Mode::Enforce || !still_over {
         return Err(Box::new(flagged(rule, entity, measured, still_over)));
     }
     if let Some(guard) = &rule.when {
-        match scene.observation.burns.get(&guard.slo).copied().filter(|burn| burn.is_finite()) {
-            None => {
-                let reason = Unknown::Missing { what: format!("the burn rate of SLO `{}`", guard.slo) };
-                return Err(Box::new(unknown(rule, Some(entity.clone()), reason)));
-            }
-            Some(burn) if burn <= guard.burn => return Err(block(Block::Budget { burn })),
-            Some(_) => {}
+        let burn = burn(scene, guard).map_err(not_known)?;
+        if burn <= guard.burn {
+            return Err(block(Block::Budget { burn }));
         }
     }
     if scene.ledger.pause.is_some() {
@@ -153,18 +154,18 @@ fn judge(
     if let Some(why) = scene.observation.blockers.first() {
         return Err(block(Block::Enforcement { why: why.clone() }));
     }
-    let (limit, wanted) = target(scene, rule, entity, measured)
-        .map_err(|reason| Box::new(unknown(rule, Some(entity.clone()), reason)))?;
+    let (limit, wanted) = target(scene, rule, entity, measured).map_err(not_known)?;
     let Some(wanted) = wanted else { return Err(block(Block::WithinLimit)) };
-    let floor = scene.floor(rule);
+    let floor = scene.floor(rule, entity, &measured.rates).map_err(not_known)?;
+    let too_low = || block(Block::Floor { floor: Some(floor).filter(|floor| floor.is_finite()) });
     let target = rule.key.rounded(wanted.max(floor));
     let worst = measured.rates.worst();
     if target >= worst {
-        return Err(block(Block::Floor { floor }));
+        return Err(too_low());
     }
     let peak = measured.rates.peak().max(worst) + rise;
     let step = step::next(peak, None, target, floor, &scene.safety(rule), rule.key);
-    let Some(step) = step.filter(|step| step.to < worst) else { return Err(block(Block::Floor { floor })) };
+    let step = step.filter(|step| step.to < worst).ok_or_else(too_low)?;
     let slot = slot(rule, entity);
     let members: Vec<&Client> = members(scene, rule, entity);
     let hazards = scene
@@ -176,6 +177,8 @@ fn judge(
     }
 
     let offence = scene.ledger.offence_number(&slot, scene.now);
+    let expires = scene.now + rule.hold.longest;
+    let until = (scene.now + spread(&slot, rule.hold.duration_of(offence))).min(expires);
     let hold = Hold {
         slot,
         purpose: Purpose::Throttle,
@@ -190,8 +193,8 @@ fn judge(
         caught_at_rate: peak,
         since: scene.now,
         earliest: scene.now + rule.hold.minimum,
-        until: scene.now + rule.hold.duration_of(offence),
-        expires: scene.now + rule.hold.longest,
+        until,
+        expires,
         offence,
         memory: rule.hold.memory,
         written: None,
@@ -228,6 +231,13 @@ fn judge(
     Ok(Proposal { act, verdict, traffic: measured.rates.total() })
 }
 
+/// Why no rule touches the entity.
+fn spares(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Option<Block> {
+    let protected = protects(scene, rule, entity).map(|pattern| Block::Protected { pattern });
+    let exempt = || scene.ledger.exemption(entity, scene.now);
+    protected.or_else(|| exempt().map(|exemption| Block::Exempt { until: exemption.until }))
+}
+
 /// A pattern that protects the entity or a client that its quota would bind.
 fn protects(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Option<String> {
     let protected = &scene.policy.protected;
@@ -258,9 +268,7 @@ fn target(
         }
         Limit::TimesBaseline(factor) => factor * baseline(scene, rule, entity)?,
     };
-    let rates: BTreeMap<BrokerId, f64> =
-        measured.rates.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect();
-    Ok((Some(limit), allot::per_broker(limit, &rates)))
+    Ok((Some(limit), allot::per_broker(limit, &measured.rates.by_broker())))
 }
 
 fn blocked(rule: &Rule, entity: &Entity, measured: Option<&Measured>, by: Block) -> Verdict {
@@ -273,6 +281,22 @@ fn blocked(rule: &Rule, entity: &Entity, measured: Option<&Measured>, by: Block)
         value: measured.map(|measured| measured.value),
         rates: measured.map(|measured| measured.rates.clone()),
     }
+}
+
+/// As [`flagged`], for a rule that tells nobody; and what would spare the client if the rule did more.
+fn observed(
+    rule: &Rule,
+    entity: &Entity,
+    measured: &Measured,
+    still_over: bool,
+    spared: Option<Block>,
+) -> Verdict {
+    let verdict = flagged(rule, entity, measured, still_over);
+    let why = match spared {
+        Some(by) => format!("{}; it would be spared: {by}", verdict.why),
+        None => verdict.why,
+    };
+    Verdict { state: State::Observed, why, ..verdict }
 }
 
 fn flagged(rule: &Rule, entity: &Entity, measured: &Measured, still_over: bool) -> Verdict {

@@ -4,42 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scene;
 use crate::entity::Entity;
-use crate::policy::{Limit, Measure, Policy, Rule};
-use crate::quota::Key;
+use crate::policy::{BudgetGuard, Measure, Rule};
 use crate::time::Timestamp;
-use crate::usage::{BrokerId, Rates, Unknown};
-
-/// What the rules of a policy need to know beside the quotas.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Needs {
-    /// Rates of these keys.
-    pub keys: BTreeSet<Key>,
-    /// Baselines for these rules.
-    pub baselines: BTreeSet<String>,
-    /// Answers to these rules' queries.
-    pub queries: BTreeMap<String, String>,
-    /// Burn rates of these SLOs.
-    pub slos: BTreeSet<String>,
-}
-
-impl Needs {
-    /// Of all rules.
-    #[must_use]
-    pub fn of(policy: &Policy) -> Self {
-        let mut needs = Self::default();
-        for rule in &policy.rules {
-            needs.keys.insert(rule.key);
-            if rule.measure == Measure::TimesBaseline || matches!(rule.limit, Limit::TimesBaseline(_)) {
-                needs.baselines.insert(rule.name.clone());
-            }
-            if let Measure::Query(query) = &rule.measure {
-                needs.queries.insert(rule.name.clone(), query.clone());
-            }
-            needs.slos.extend(rule.when.iter().map(|guard| guard.slo.clone()));
-        }
-        needs
-    }
-}
+use crate::usage::{Answer, BrokerId, Rates, Unknown};
 
 /// A client as a rule measures it.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,13 +43,7 @@ pub(super) fn measure<'a>(
         }
         Measure::TimesBaseline => rates.total() / baseline(scene, rule, entity)?,
         Measure::Query(_) => {
-            let answers = scene.observation.answers.get(&rule.name);
-            let answer = answers.and_then(|answers| answers.get(entity));
-            let answer = answer
-                .ok_or_else(|| Unknown::Missing { what: "the answer of the rule's query".to_owned() })?;
-            if scene.now.since(answer.at) > needs.max_age {
-                return Err(Unknown::Missing { what: "a recent answer of the rule's query".to_owned() });
-            }
+            let answer = answer(scene, rule, entity)?;
             rates.at = rates.at.min(answer.at);
             answer.value
         }
@@ -101,4 +62,49 @@ pub(super) fn baseline(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Resul
         .and_then(|baselines| baselines.get(entity).copied())
         .filter(|baseline| baseline.is_finite() && *baseline > 0.0)
         .ok_or_else(|| Unknown::Missing { what: "the client's baseline".to_owned() })
+}
+
+/// How fast the guard's SLO burns.
+pub(super) fn burn(scene: &Scene<'_>, guard: &BudgetGuard) -> Result<f64, Unknown> {
+    let burn = scene.observation.burns.get(&guard.slo).copied().filter(|burn| burn.is_finite());
+    burn.ok_or_else(|| Unknown::Missing { what: format!("the burn rate of SLO `{}`", guard.slo) })
+}
+
+/// What the rule's query answered for one client, not too long ago.
+fn answer<'a>(scene: &Scene<'a>, rule: &Rule, entity: &Entity) -> Result<&'a Answer, Unknown> {
+    let missing = |what: &str| Unknown::Missing { what: what.to_owned() };
+    let answers = scene.observation.answers.get(&rule.name);
+    let answer = answers
+        .and_then(|answers| answers.get(entity))
+        .ok_or_else(|| missing("the answer of the rule's query"))?;
+    if scene.now.since(answer.at) > scene.policy.evidence.max_age {
+        return Err(missing("a recent answer of the rule's query"));
+    }
+    Ok(answer)
+}
+
+/// What the rule needs beside rates and has for none of its clients: then it is blind as a whole. Where only some lack it, those
+/// are unknown one by one, as a client whose baseline is young.
+pub(super) fn lacks(scene: &Scene<'_>, rule: &Rule, entities: &BTreeSet<Entity>) -> Vec<Unknown> {
+    let seen = scene.observation;
+    let any = |has: &dyn Fn(&Entity) -> bool| entities.is_empty() || entities.iter().any(has);
+    let mut lacks: Vec<Unknown> = rule.when.iter().filter_map(|guard| burn(scene, guard).err()).collect();
+    let mut need = |has: bool, what: &str| {
+        if !has {
+            lacks.push(Unknown::Missing { what: what.to_owned() });
+        }
+    };
+    if matches!(rule.measure, Measure::Query(_)) {
+        let answered = seen.answers.contains_key(&rule.name);
+        let usable = answered && any(&|entity| answer(scene, rule, entity).is_ok());
+        need(usable, "what the rule's query says of its clients");
+    }
+    if rule.needs_baselines() {
+        let made = seen.baselines.contains_key(&rule.name);
+        need(
+            made && any(&|entity| baseline(scene, rule, entity).is_ok()),
+            "the baseline of any of its clients",
+        );
+    }
+    lacks
 }

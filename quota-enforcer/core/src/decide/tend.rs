@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::measure::{Measured, measure};
+use super::spread::spread;
 use super::{Act, Memory, Outcome, Scene, State, Verdict};
 use crate::allot;
 use crate::audit::Event;
@@ -133,6 +134,9 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
     if rule.key != hold.slot.key || rule.entity != hold.slot.entity.kind() {
         return Err("its rule limits something else now".to_owned());
     }
+    if !rule.select.selects(&hold.slot.entity) {
+        return Err("its rule does not select it any more".to_owned());
+    }
     if let Some(pattern) = scene.policy.protected.find(&hold.slot.entity) {
         return Err(format!("it is protected now, by {pattern}"));
     }
@@ -224,8 +228,10 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Opti
         let why = format!("the bound is where it is meant to be: {}", human(rule.key, bound));
         return Some(record(next, Event::Phase, why, measured, rule));
     }
+    // Until the floor is known, it stays where it is.
+    let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).ok()?;
     let peak = measured.rates.peak().max(measured.rates.worst());
-    let step = step::next(peak, hold.ours, hold.target, scene.floor(rule), &scene.safety(rule), rule.key);
+    let step = step::next(peak, hold.ours, hold.target, floor, &scene.safety(rule), rule.key);
     let Some(step) = step.filter(|step| step.to < bound) else {
         // The floor rose, or the rest of the way is not safe: this is where it is held.
         let next = Hold { phase: Phase::Holding, target: bound, ..hold.clone() };
@@ -245,11 +251,11 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Opti
 fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
     // More brokers carry its traffic now, or the load moved: together they give more than the limit.
     let lower = hold.limit.filter(|limit| measured.rates.total() > limit * BITES).and_then(|limit| {
-        let rates = measured.rates.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect();
-        allot::per_broker(limit, &rates)
+        let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).ok()?;
+        allot::per_broker(limit, &measured.rates.by_broker()).map(|target| target.max(floor))
     });
     let bound = hold.ours.unwrap_or(hold.target);
-    if let Some(target) = lower.map(|target| target.max(scene.floor(rule)))
+    if let Some(target) = lower
         && target < bound * 0.9
     {
         let next = Hold { phase: Phase::Cutting, target, ..hold.clone() };
@@ -278,15 +284,15 @@ fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pre
 fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
     if measured.value > rule.enter {
         let offence = hold.offence.saturating_add(1);
-        let target = hold.limit.and_then(|limit| {
-            let rates = measured.rates.brokers.iter().map(|(broker, rate)| (*broker, rate.now)).collect();
-            allot::per_broker(limit, &rates)
-        });
+        let limit = hold.limit.and_then(|limit| allot::per_broker(limit, &measured.rates.by_broker()));
+        // Where any bound is too low or the floor is not known, it stays where it is.
+        let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).unwrap_or(f64::INFINITY);
+        let bound = hold.ours.unwrap_or(hold.target);
         let next = Hold {
             phase: Phase::Cutting,
-            target: target.unwrap_or(hold.target).max(scene.floor(rule)),
+            target: limit.unwrap_or(hold.target).max(floor).min(bound),
             offence,
-            until: scene.now + rule.hold.duration_of(offence),
+            until: (scene.now + spread(&hold.slot, rule.hold.duration_of(offence))).min(hold.expires),
             ..hold.clone()
         };
         let why = format!("{} while probing: it has not calmed down", value(rule, measured.value));

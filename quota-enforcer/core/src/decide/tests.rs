@@ -1,5 +1,7 @@
 //! A small cluster that obeys its quotas, and the decisions about it.
 
+mod guards;
+mod unknown;
 mod world;
 
 use std::time::Duration;
@@ -41,7 +43,9 @@ fn an_abuser_is_cut_in_steps_held_and_released_to_what_was_before() {
     world.demand("wild", 20.0 * MB);
     world.run_until("caught again", |world| world.quota("wild").is_some());
     let hold = world.ledger.holds.values().next().unwrap();
-    assert_eq!((hold.offence, hold.until.since(hold.since)), (2, 2 * held_first));
+    let held = hold.until.since(hold.since);
+    assert_eq!(hold.offence, 2);
+    assert!((2 * held_first..=2 * held_first.mul_f64(1.1)).contains(&held), "{held:?}");
 }
 
 #[test]
@@ -275,8 +279,8 @@ fn rate() -> impl Strategy<Value = f64> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whatever is seen: a write expects in its slot just what is ours there or nothing, it never goes below the floor,
-    /// and no connection pauses longer than the bound allows.
+    /// Whatever is seen: a write expects in its slot just what is ours there or nothing, and it never goes below the floor. That
+    /// steps keep pauses within the bound is shown where they are taken, against a broker's sensor.
     #[test]
     fn writes_are_ours_safe_and_bounded(
         seed in prop::collection::vec((0..4usize, rate(), 0..6u8), 1..120),
@@ -304,7 +308,7 @@ proptest! {
                         prop_assert_eq!(before.get(&act.hold.slot), None);
                     }
                     if let Some(to) = intent.to {
-                        prop_assert!(to >= world.policy.rules[0].floor);
+                        prop_assert!(to >= world.policy.rules[0].floor.bound);
                         prop_assert!(act.hold.purpose == Purpose::Throttle);
                     }
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use daemon_kit::clock::Clock;
 use daemon_kit::prom::{Client, Series};
 use quota_enforcer_core::entity::{Entity, Kind};
-use quota_enforcer_core::policy::{Limit, Measure, Policy, Rule};
+use quota_enforcer_core::policy::{Policy, Rule};
 use quota_enforcer_core::quota::Key;
 
 use super::{Prometheus, measure, names};
@@ -53,7 +53,8 @@ impl Baselines {
         policy: &Policy,
     ) -> Vec<String> {
         let mut faults = Vec::new();
-        let needed: BTreeSet<Of> = policy.rules.iter().filter(|rule| needs(rule)).map(of).collect();
+        let needed: BTreeSet<Of> =
+            policy.rules.iter().filter(|rule| rule.needs_baselines()).map(of).collect();
         for (key, kind) in needed {
             let made = self.made().get(&(key, kind)).map(|(at, _)| *at);
             let now = clock.monotonic();
@@ -76,7 +77,7 @@ impl Baselines {
     pub(super) fn of(&self, policy: &Policy, clock: &dyn Clock) -> (BTreeMap<String, Medians>, Vec<String>) {
         let (mut found, mut faults) = (BTreeMap::new(), Vec::new());
         let (made, now) = (self.made(), clock.monotonic());
-        for rule in policy.rules.iter().filter(|rule| needs(rule)) {
+        for rule in policy.rules.iter().filter(|rule| rule.needs_baselines()) {
             match made.get(&of(rule)) {
                 None => faults.push(format!("rule {} has no baselines yet", rule.name)),
                 Some((at, _)) if now.saturating_sub(*at) > self.settings.refresh * 3 => {
@@ -96,10 +97,6 @@ impl Baselines {
 
 fn of(rule: &Rule) -> Of {
     (rule.key, rule.entity)
-}
-
-fn needs(rule: &Rule) -> bool {
-    rule.measure == Measure::TimesBaseline || matches!(rule.limit, Limit::TimesBaseline(_))
 }
 
 /// The median of an entity's rates at even steps of the window, where there are enough of them.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use quota_enforcer_core::entity::Kind;
 use quota_enforcer_core::policy::{
-    BudgetGuard, Burst, Confirm, HoldTimes, Limit, Measure, Mode, Pattern, Rule, Select,
+    BudgetGuard, Burst, Confirm, Floor, HoldTimes, Limit, Measure, Mode, Pattern, Rule, Select,
 };
 use quota_enforcer_core::quota::Key;
 
@@ -76,7 +76,7 @@ fn rule(index: usize) -> impl Strategy<Value = Rule> {
             confirm: Confirm { k: k.min(64 - spare), n: k.min(64 - spare) + spare },
             mode,
             limit,
-            floor: f64::from(bytes),
+            floor: Floor { bound: f64::from(bytes), times_baseline: burn.map(|burn| f64::from(burn) / 4.0) },
             hold,
             when: burn.map(|burn| BudgetGuard { slo: format!("slo {burn}"), burn: f64::from(burn) / 4.0 }),
             sentinel: (sentinel && kind != Kind::Pair).then_some(1e12),
@@ -127,7 +127,9 @@ fn print(rule: &Rule) -> String {
         Limit::TimesBaseline(value) => amount(value, Unit::Baseline, false),
     };
     line("limit", limit);
-    line("floor", amount(rule.floor, unit, false));
+    let floor = Amount { value: rule.floor.bound, unit, per_broker: false };
+    let own = rule.floor.times_baseline.map(|value| format!(" and {value}x baseline"));
+    line("floor", quoted(&format!("{floor}{}", own.unwrap_or_default())));
     let HoldTimes { minimum, duration, factor, longest, memory } = rule.hold;
     let [minimum, duration, longest, memory] = [minimum, duration, longest, memory].map(Time);
     line(

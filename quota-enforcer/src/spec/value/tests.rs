@@ -47,6 +47,31 @@ fn amounts_say_what_they_count_in() {
 }
 
 #[test]
+fn floors_are_bounds_multiples_or_both() {
+    let read = |text: &str| {
+        let least = Least::parse(text)?;
+        Some((least.bound.map(|bound| bound.value), least.times_baseline))
+    };
+    assert_eq!(read("1MB/s"), Some((Some(1e6), None)));
+    assert_eq!(read("10% per broker"), Some((Some(10.0), None)));
+    assert_eq!(read("0.5x baseline"), Some((None, Some(0.5))));
+    assert_eq!(read("1MB/s and 0.5x baseline"), Some((Some(1e6), Some(0.5))));
+    for text in [
+        "5",
+        "20% of cluster",
+        "20% of broker and 2x baseline",
+        "1x baseline and 1MB/s",
+        "1MB/s and 2MB/s",
+        "1MB/s and 2x baseline and 1MB/s",
+        "1MB/s and ",
+        " and 1x baseline",
+        "1x baseline and 2x baseline",
+    ] {
+        assert_eq!(read(text), None, "{text}");
+    }
+}
+
+#[test]
 fn scalars_out_of_range_are_refused() {
     for text in ["", "0s", "5", "-5m", "5s5m", "5m5m", "1.5h", "101y", "18446744073709551615y", "s", "5 m"] {
         assert_eq!(Time::parse(text), None, "{text}");

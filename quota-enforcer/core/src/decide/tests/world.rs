@@ -7,13 +7,13 @@ use crate::decide::{Memory, Observation, Outcome, decide};
 use crate::entity::{Client, Entity, Kind};
 use crate::ledger::{Ledger, Phase};
 use crate::policy::{
-    Burst, Caps, Confirm, Evidence, HoldTimes, Limit, Measure, Mode, Policy, Protected, Rule, Select,
+    Burst, Caps, Confirm, Evidence, Floor, HoldTimes, Limit, Measure, Mode, Policy, Protected, Rule, Select,
 };
 use crate::quota::{Key, Slot, Snapshot};
 use crate::recover::reconcile;
 use crate::step::Window;
 use crate::time::Timestamp;
-use crate::usage::{Reading, Usage};
+use crate::usage::{Answer, Reading, Usage};
 
 pub(super) const KEY: Key = Key::ProducerByteRate;
 pub(super) const MB: f64 = 1e6;
@@ -39,7 +39,7 @@ pub(super) fn rule() -> Rule {
         confirm: Confirm { k: 3, n: 4 },
         mode: Mode::Enforce,
         limit: Limit::Total(6.0 * MB),
-        floor: 0.5 * MB,
+        floor: Floor { bound: 0.5 * MB, times_baseline: None },
         hold: HoldTimes {
             minimum: Duration::from_secs(60),
             duration: Duration::from_secs(300),
@@ -78,6 +78,8 @@ pub(super) struct World {
     pub(super) snapshot: Snapshot,
     pub(super) now: Timestamp,
     pub(super) burns: BTreeMap<String, f64>,
+    pub(super) baselines: BTreeMap<String, BTreeMap<Entity, f64>>,
+    pub(super) answers: BTreeMap<String, BTreeMap<Entity, Answer>>,
     pub(super) blockers: Vec<String>,
     /// Prometheus answers with what it knew when it went blind.
     pub(super) blind: bool,
@@ -102,6 +104,8 @@ impl World {
             snapshot: Snapshot::default(),
             now: Timestamp(1_000_000),
             burns: BTreeMap::new(),
+            baselines: BTreeMap::new(),
+            answers: BTreeMap::new(),
             blockers: Vec::new(),
             blind: false,
             deaf: false,
@@ -140,8 +144,9 @@ impl World {
             snapshot: (!self.no_snapshot).then(|| self.snapshot.clone()),
             brokers: BROKERS.into_iter().map(|broker| (broker, window)).collect(),
             burns: self.burns.clone(),
+            baselines: self.baselines.clone(),
+            answers: self.answers.clone(),
             blockers: self.blockers.clone(),
-            ..Observation::default()
         };
         let outcome = decide(&self.policy, &observation, &self.ledger, &mut self.memory, self.now);
         for act in &outcome.acts {

@@ -1,0 +1,224 @@
+//! What bounds what is done: caps, floors, who is selected, and rules that only look.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::states;
+use super::world::{MB, World, client, policy, rule};
+use crate::decide::{Cap, Outcome, State};
+use crate::ledger::{Exemption, Phase};
+use crate::policy::{Floor, Limit, Mode, Pattern, Rule, Select};
+
+#[test]
+fn a_rule_that_observes_says_whom_it_would_have_caught_and_flags_nobody() {
+    let observing = Rule { mode: Mode::Observe, ..rule() };
+    let mut world = World::new(policy(vec![observing]));
+    world.policy.protected.client_ids.push(Pattern("own".to_owned()));
+    world.demand("wild", 20.0 * MB);
+    world.demand("own", 20.0 * MB);
+    world.demand("good", 1.0 * MB);
+    for _ in 0..30 {
+        let outcome = world.tick();
+        let lesser = |state: &State| matches!(state, State::Over | State::Observed);
+        assert!(outcome.verdicts.iter().all(|verdict| lesser(&verdict.state)), "{outcome:?}");
+    }
+    let outcome = world.tick();
+    let observed: Vec<_> = outcome
+        .verdicts
+        .iter()
+        .map(|verdict| {
+            (verdict.entity.clone(), verdict.state.name(), verdict.why.contains("it would be spared"))
+        })
+        .collect();
+    assert_eq!(
+        observed,
+        [(Some(client("own")), "observed", true), (Some(client("wild")), "observed", false)]
+    );
+    assert!(outcome.verdicts[0].why.contains("protected by client id `own`"), "{outcome:?}");
+    let exemption = Exemption {
+        entity: client("wild"),
+        until: world.now + Duration::from_secs(60),
+        by: "ops".to_owned(),
+        reason: "backfill".to_owned(),
+    };
+    world.ledger.exemptions.insert(client("wild"), exemption);
+    assert!(world.tick().verdicts[1].why.contains("it would be spared: exempted"));
+
+    world.policy.rules[0].mode = Mode::Flag;
+    assert_eq!(states(&world.tick(), "greedy").len(), 2);
+    world.policy.protected.client_ids.clear();
+    world.ledger.exemptions.clear();
+    assert_eq!(states(&world.tick(), "greedy"), ["Flagged", "Flagged"]);
+}
+
+#[test]
+fn who_is_not_selected_any_more_is_released() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let select =
+        |pattern: &str| Select { client_ids: vec![Pattern(pattern.to_owned())], ..Select::default() };
+    world.policy.rules[0].select = select("wi*");
+    world.tick();
+    assert!(world.quota("wild").is_some());
+    world.policy.rules[0].select = select("other-*");
+    let outcome = world.tick();
+    assert_eq!(outcome.acts[0].why, "its rule does not select it any more");
+    assert_eq!((world.quota("wild"), world.ledger.holds.len()), (None, 0));
+}
+
+/// Ten clients, of which some go wild at once.
+fn crowd(wild: usize, change: impl Fn(&mut World)) -> (World, Outcome) {
+    let mut world = World::new(policy(vec![rule()]));
+    change(&mut world);
+    for number in 0..10 {
+        world.demand(&format!("c{number}"), if number < wild { 20.0 * MB } else { 1.0 * MB });
+    }
+    let mut outcome = Outcome::default();
+    for _ in 0..4 {
+        outcome = world.tick();
+        if !outcome.acts.is_empty() || !outcome.capped.is_empty() {
+            break;
+        }
+    }
+    (world, outcome)
+}
+
+fn held(world: &World) -> usize {
+    world.ledger.holds.len()
+}
+
+#[test]
+fn no_more_than_a_share_of_the_clients_is_throttled_and_one_always_is() {
+    let third = |world: &mut World| world.policy.caps.share_of_clients = 0.3;
+    let (world, outcome) = crowd(3, third);
+    assert_eq!((held(&world), outcome.capped), (3, vec![]));
+    let (world, outcome) = crowd(4, third);
+    assert_eq!((held(&world), outcome.capped.clone()), (0, vec![Cap::ShareOfClients]));
+    assert!(states(&outcome, "greedy").iter().all(|state| state.contains("ShareOfClients")), "{outcome:?}");
+    let (world, outcome) = crowd(1, |world| world.policy.caps.share_of_clients = 0.01);
+    assert_eq!((held(&world), outcome.capped), (1, vec![]));
+
+    // Those that are held already count.
+    let (mut world, _) = crowd(3, third);
+    world.demand("c9", 20.0 * MB);
+    for _ in 0..30 {
+        world.tick();
+        assert_eq!(world.quota("c9"), None);
+    }
+    assert_eq!(world.tick().capped, [Cap::ShareOfClients]);
+}
+
+#[test]
+fn no_more_than_a_share_of_the_traffic_is_throttled() {
+    // One of 20 MB/s, nine of 1 MB/s: 69 %.
+    let (world, outcome) = crowd(1, |world| world.policy.caps.share_of_traffic = 0.7);
+    assert_eq!((held(&world), outcome.capped), (1, vec![]));
+    let (world, outcome) = crowd(1, |world| world.policy.caps.share_of_traffic = 0.65);
+    assert_eq!((held(&world), outcome.capped), (0, vec![Cap::ShareOfTraffic]));
+    // One reading that is no number makes the total, and so every share of it, unknown.
+    let (mut world, _) = crowd(0, |_| {});
+    world.demand("c9", f64::NAN);
+    world.demand("c0", 20.0 * MB);
+    for _ in 0..30 {
+        world.tick();
+        assert_eq!(held(&world), 0);
+    }
+    assert_eq!(world.tick().capped, [Cap::ShareOfTraffic]);
+}
+
+#[test]
+fn no_more_than_so_many_quotas_are_tightened_in_a_minute() {
+    let few = |world: &mut World| world.policy.caps.changes_per_minute = 2;
+    let (world, outcome) = crowd(3, few);
+    assert_eq!((held(&world), outcome.capped), (0, vec![Cap::ChangesPerMinute]));
+
+    let (mut world, outcome) = crowd(2, few);
+    assert_eq!((held(&world), outcome.capped), (2, vec![]));
+    let first = (world.quota("c0"), world.now);
+    // The steps that follow wait, and so does everybody else.
+    world.demand("c2", 20.0 * MB);
+    let mut waited = false;
+    while world.now + Duration::from_secs(1) < first.1 + Duration::from_secs(60) {
+        waited |= world.tick().capped == [Cap::ChangesPerMinute];
+        assert_eq!((world.quota("c0"), world.quota("c2")), (first.0, None));
+    }
+    assert!(waited);
+    world.run_until("the next step", |world| world.quota("c0") < first.0);
+}
+
+/// Floors that a baseline of `baseline` over all brokers makes, for a client that demands 20 MB/s and would get 0.9 MB/s.
+fn spared(baseline: Option<f64>) -> World {
+    let floor = Floor { bound: 0.1 * MB, times_baseline: Some(1.5) };
+    let mut world = World::new(policy(vec![Rule { limit: Limit::PerBroker(0.9 * MB), floor, ..rule() }]));
+    world.baselines.entry("greedy".to_owned()).or_default().extend(baseline.map(|own| (client("wild"), own)));
+    world.demand("wild", 20.0 * MB);
+    world
+}
+
+#[test]
+fn a_client_keeps_a_multiple_of_its_baseline() {
+    let mut world = spared(Some(4.0 * MB));
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    // 1.5 × 4 MB/s over three brokers.
+    assert!((world.quota("wild").unwrap() - 2.0 * MB).abs() <= 1.0, "{:?}", world.quota("wild"));
+
+    // The other floors are higher: the rule's own, and what is safe with its bursts.
+    let mut world = spared(Some(0.1 * MB));
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    assert!(world.quota("wild").unwrap() >= 0.9 * MB);
+
+    // All that it uses lies within its floor.
+    let mut world = spared(Some(14.0 * MB));
+    for _ in 0..30 {
+        assert!(world.tick().acts.is_empty());
+    }
+    let outcome = world.tick();
+    assert_eq!(outcome.verdicts[0].why, "any bound below its rate is below its floor");
+    let text = serde_json::to_string(&outcome.verdicts).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<crate::decide::Verdict>>(&text).unwrap(), outcome.verdicts);
+}
+
+#[test]
+fn without_a_baseline_for_its_floor_a_client_is_not_tightened_further() {
+    let mut world = spared(None);
+    for _ in 0..30 {
+        assert!(world.tick().acts.is_empty());
+    }
+    assert!(states(&world.tick(), "greedy").iter().all(|state| state.contains("baseline")));
+
+    let mut world = spared(Some(4.0 * MB));
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    let first = world.quota("wild");
+    world.baselines.clear();
+    for _ in 0..60 {
+        world.tick();
+        assert_eq!(world.quota("wild"), first);
+    }
+    world.baselines = spared(Some(4.0 * MB)).baselines;
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    assert!(world.quota("wild") < first);
+    // Baselines grow, and what was held is not cut again below the new floor.
+    let bound = world.quota("wild");
+    world.baselines = spared(Some(40.0 * MB)).baselines;
+    world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
+    world.run_until("over again", |world| world.phase("wild") != Some(Phase::Probing));
+    assert!(world.ledger.holds.values().all(|hold| hold.target.is_finite()));
+    assert!(world.quota("wild") > bound);
+}
+
+#[test]
+fn many_holds_of_one_incident_are_not_probed_at_once() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.policy.caps.throttles = 50;
+    world.policy.caps.share_of_clients = 1.0;
+    world.policy.caps.changes_per_minute = 10_000;
+    for number in 0..40 {
+        world.demand(&format!("wild-{number}"), 20.0 * MB);
+    }
+    world.demand("good", 1.0 * MB);
+    world.run_until("caught", |world| held(world) == 40);
+    let probed: BTreeSet<i64> = world.ledger.holds.values().map(|hold| hold.until.0 / 1000).collect();
+    let (first, last) = (probed.first().unwrap(), probed.last().unwrap());
+    assert!(last - first >= 20 && probed.len() >= 15, "{probed:?}");
+}
