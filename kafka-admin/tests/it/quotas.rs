@@ -109,7 +109,10 @@ async fn default_entities_are_not_entities_named_default() -> Result<()> {
     live(&client, 1, &user("<default>"), &[]).await?;
     let filter = Filter { components: BTreeMap::from([("user".to_owned(), Match::Any)]), strict: true };
     let users = client.describe_client_quotas_at(1, &filter).await?;
-    assert_eq!(users.iter().map(|entry| &entry.entity).collect::<Vec<_>>(), [&defaults[0]]);
+    // A write that got no answer in another test may come into effect by now.
+    let stray = user("paused");
+    let users: Vec<_> = users.iter().map(|entry| &entry.entity).filter(|entity| **entity != stray).collect();
+    assert_eq!(users, [&defaults[0]]);
     let removals: Vec<_> = defaults.iter().map(|one| remove(one, key(one))).collect();
     all_done(&client.alter_client_quotas(&removals, AlterMode::Apply).await);
     for broker in 1..=3 {
