@@ -35,6 +35,8 @@ pub struct Api {
     pub seen: watch::Receiver<Option<Arc<Seen>>>,
     /// Who carries orders out.
     pub orders: mpsc::Sender<Asked>,
+    /// Who says what would be done: after the orders, which may be a matter of minutes.
+    pub plans: mpsc::Sender<Asked>,
     /// Where the audit chain is read.
     pub records: Arc<dyn Records>,
     /// What time it is.

@@ -9,12 +9,15 @@ pub mod world;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use daemon_kit::telemetry;
 
 use crate::cli::{Cli, Command, GlobalArgs, UsageError};
 use crate::commands;
 
+/// How long what cannot be cancelled may take at the end.
+pub(crate) const END: Duration = Duration::from_secs(5);
 /// Findings, or something failed.
 pub const EXIT_FINDINGS: u8 = 1;
 /// The command line makes no sense.
@@ -87,7 +90,9 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         asking => {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-            runtime.block_on(ask(asking, io))
+            let code = runtime.block_on(ask(asking, io));
+            runtime.shutdown_timeout(END);
+            code
         }
     }
 }

@@ -130,7 +130,7 @@ impl Engine {
         let mut watch = Stopwatch::of(self);
         let (observed, snapshot) =
             tokio::join!(self.metrics.observe(policy, self.limits.observe), self.quotas.snapshot());
-        let cluster = self.cluster(&mut tick.faults).await;
+        let (cluster, unknown) = self.cluster().await;
         watch.reached(Stage::Observed);
 
         tick.faults.extend(observed.faults.iter().cloned());
@@ -151,6 +151,7 @@ impl Engine {
         tick.at = reading.now;
         let mut blockers = blockers.to_vec();
         blockers.extend(reading.doubt);
+        blockers.extend(unknown);
         if let Some(class) = &cluster.custom_callback {
             blockers.push(format!(
                 "the brokers run the quota callback {class}: Kafka's own quotas limit nothing there"
@@ -229,11 +230,11 @@ impl Engine {
         by: &str,
         reason: &str,
     ) -> Result<Ordered, OrderError> {
-        let mut faults = Vec::new();
-        let brokers = self.brokers(&mut faults).await;
+        let (brokers, unknown) = self.brokers().await;
         if brokers.is_empty() {
-            return Err(OrderError::Quotas(QuotaFault::Failed(faults.join("; "))));
+            return Err(OrderError::Quotas(QuotaFault::Failed(unknown.unwrap_or_default())));
         }
+        let mut faults: Vec<String> = unknown.into_iter().collect();
         let reading = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic());
         if let Some(doubt) = reading.doubt
             && matches!(order, Order::Exempt { .. } | Order::Reap)
@@ -263,34 +264,35 @@ impl Engine {
     /// # Errors
     /// When the ledger or the cluster cannot be reached.
     pub async fn take_up(&mut self, store: &dyn LedgerStore) -> Result<Vec<Done>, LedgerFault> {
-        let brokers = self.brokers(&mut Vec::new()).await;
+        let (brokers, _) = self.brokers().await;
         let now = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic()).now;
         self.settle_intents(store, &brokers, now).await
     }
 
     /// Who has to tell a value before it is live.
-    async fn brokers(&mut self, faults: &mut Vec<String>) -> Vec<BrokerId> {
-        self.cluster(faults).await.brokers.into_keys().collect()
+    async fn brokers(&mut self) -> (Vec<BrokerId>, Option<String>) {
+        let (cluster, unknown) = self.cluster().await;
+        (cluster.brokers.into_keys().collect(), unknown)
     }
 
-    /// The cluster, as old as the limit allows.
-    async fn cluster(&mut self, faults: &mut Vec<String>) -> Cluster {
+    /// The cluster, as old as the limit allows; older, with what is the matter, when it cannot be described: what is held
+    /// has to end all the same.
+    async fn cluster(&mut self) -> (Cluster, Option<String>) {
         let now = self.clock.monotonic();
         if let Some((cluster, at)) = &self.cluster
             && now.saturating_sub(*at) < self.limits.cluster
         {
-            return cluster.clone();
+            return (cluster.clone(), None);
         }
         match self.quotas.cluster().await {
             Ok(cluster) => {
                 self.cluster = Some((cluster.clone(), now));
-                cluster
+                (cluster, None)
             }
             Err(fault) => {
-                faults.push(format!("cannot describe the cluster: {fault}"));
-                // Without brokers nothing is decided.
-                self.cluster = None;
-                Cluster::default()
+                let known = self.cluster.as_ref().map(|(cluster, _)| cluster.clone());
+                // Without any brokers nothing is decided.
+                (known.unwrap_or_default(), Some(format!("cannot describe the cluster: {fault}")))
             }
         }
     }

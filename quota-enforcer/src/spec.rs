@@ -87,7 +87,8 @@ impl Kafka {
             };
             Ok((property.clone(), value))
         };
-        let mut properties: BTreeMap<_, _> = self.written.iter().map(resolve).collect::<Result<_, String>>()?;
+        let mut properties: BTreeMap<_, _> =
+            self.written.iter().map(resolve).collect::<Result<_, String>>()?;
         properties.entry("client.id".to_owned()).or_insert_with(|| CLIENT_ID.to_owned());
         Ok(properties)
     }

@@ -35,6 +35,7 @@ use crate::time::Timestamp;
 use crate::usage::{Answer, BrokerId, Index, Rates, Requirements, Unknown, Usage};
 
 use measure::baseline;
+pub use track::REACTION;
 use track::Track;
 
 /// What was seen.

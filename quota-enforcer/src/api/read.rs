@@ -50,7 +50,7 @@ fn with_seen(api: &Api, answer: impl FnOnce(&Seen) -> Response) -> Response {
 
 pub(super) async fn plan(api: &Api) -> Response {
     let (answer, answered) = oneshot::channel();
-    if api.orders.send(Asked::Plan { answer }).await.is_err() {
+    if api.plans.send(Asked::Plan { answer }).await.is_err() {
         return Problem::unavailable("the process ends");
     }
     match answered.await {

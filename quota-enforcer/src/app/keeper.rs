@@ -59,6 +59,7 @@ pub struct Keeper {
     seat: watch::Receiver<Seat>,
     known: watch::Receiver<Ledger>,
     orders: mpsc::Receiver<Asked>,
+    plans: mpsc::Receiver<Asked>,
     outlets: Outlets,
     waiting: Waiting,
     own: Own,
@@ -86,6 +87,8 @@ pub struct Parts {
     pub known: watch::Receiver<Ledger>,
     /// What people ask for.
     pub orders: mpsc::Receiver<Asked>,
+    /// What people want to know first.
+    pub plans: mpsc::Receiver<Asked>,
     /// Where the results go.
     pub outlets: Outlets,
     /// What must have answered once.
@@ -98,7 +101,7 @@ impl Keeper {
     /// Ready to run.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        let Parts { engine, clock, config, seat, known, orders, outlets, waiting, own } = parts;
+        let Parts { engine, clock, config, seat, known, orders, plans, outlets, waiting, own } = parts;
         let own = Own { user: own.0, client_id: own.1, super_users: None };
         let policy = own.protect(&config.borrow().value.policy);
         let lease = config.borrow().value.ledger.lease;
@@ -109,6 +112,7 @@ impl Keeper {
             seat,
             known,
             orders,
+            plans,
             outlets,
             waiting,
             own,
@@ -136,6 +140,7 @@ impl Keeper {
                 _ = ticks.tick() => self.tick().await,
                 _ = leases.tick() => self.keep().await,
                 Some(asked) = self.orders.recv() => self.answer(asked).await,
+                Some(asked) = self.plans.recv() => self.answer(asked).await,
             }
         }
         self.end().await;
@@ -250,7 +255,7 @@ impl Keeper {
         let seat = self.seat.borrow().clone();
         let ledger = self.ledger();
         let mut status = match &self.last {
-            Some(seen) => Status::after(&seen.tick, &ledger, &self.policy.version),
+            Some(seen) => Status::after(&seen.tick, &ledger, &self.policy),
             None => Status {
                 policy: self.policy.version.clone(),
                 leader: ledger.leader.clone(),
@@ -304,6 +309,7 @@ impl Keeper {
 
     async fn answer(&mut self, asked: Asked) {
         match asked {
+            Asked::Plan { answer } if answer.is_closed() => {}
             Asked::Plan { answer } => {
                 let known = self.ledger();
                 let tick = self.engine.preview(&self.policy, &known).await;

@@ -117,11 +117,18 @@ impl Office {
     /// Returns why the office ended; `None` when it was given up because of the cancellation.
     async fn hold(&self, leadership: Leadership, cancel: &CancellationToken) -> Option<End> {
         let Leadership { store, epoch, act_from, .. } = leadership;
+        let lease = self.place.settings.lease;
         self.seat.send_replace(Seat::Office { store: Arc::new(store.clone()), epoch, act_from });
         let end = tokio::select! {
             () = cancel.cancelled() => None,
             end = store.ended() => Some(end),
             never = verify(&store) => match never {},
+            () = useless(&store, lease) => {
+                tracing::warn!("the ledger cannot be written from here: the office is given up, for another process to try");
+                // Nobody knows what is under way: the next leader waits.
+                drop(store.resign(false).await);
+                Some(End::Resigned)
+            }
         };
         if end.is_none() {
             // The next leader need not wait when nothing is under way.
@@ -133,6 +140,16 @@ impl Office {
         }
         self.known.send_replace(store.ledger());
         end
+    }
+}
+
+/// Waits until nothing could be written for two leases after the one that was there.
+async fn useless(store: &Store, lease: Duration) {
+    let looks = lease / 4;
+    let mut without = 0;
+    while without < 8 {
+        sleep(looks).await;
+        without = if store.lease_left().is_zero() { without + 1 } else { 0 };
     }
 }
 

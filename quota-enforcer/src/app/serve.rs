@@ -108,6 +108,7 @@ fn wire(runtime: &mut Runtime, config: Current<Settings>) -> anyhow::Result<()> 
     let (seen, seen_seen) = watch::channel(None);
     let (beat, beats) = watch::channel(clock.monotonic());
     let (orders, asked) = mpsc::channel(ORDERS);
+    let (plans, planned) = mpsc::channel(ORDERS);
     let (seat, seats) = watch::channel(Seat::Joining);
     let (known, knowns) = watch::channel(Ledger::default());
     let (found, finds) = oneshot::channel::<Place>();
@@ -118,6 +119,7 @@ fn wire(runtime: &mut Runtime, config: Current<Settings>) -> anyhow::Result<()> 
         status: status_seen,
         seen: seen_seen,
         orders,
+        plans,
         records: Arc::<Late>::clone(&records),
         clock: Arc::clone(&clock),
     }));
@@ -137,6 +139,7 @@ fn wire(runtime: &mut Runtime, config: Current<Settings>) -> anyhow::Result<()> 
         seats,
         knowns,
         asked,
+        planned,
         records,
         found,
         tasks: engine.clone(),
@@ -171,6 +174,7 @@ struct Start {
     seats: watch::Receiver<Seat>,
     knowns: watch::Receiver<Ledger>,
     asked: mpsc::Receiver<Asked>,
+    planned: mpsc::Receiver<Asked>,
     records: Arc<Late>,
     found: oneshot::Sender<Place>,
     tasks: Tasks,
@@ -204,6 +208,7 @@ impl Start {
             seat: self.seats,
             known: self.knowns,
             orders: self.asked,
+            plans: self.planned,
             outlets: self.outlets,
             waiting: self.waiting,
             own: world.own(),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use daemon_kit::args::RuntimeArgs;
 
-use crate::app::serve;
+use crate::app::{self, serve};
 use crate::cli::{ConfigArgs, GlobalArgs};
 
 /// Flags of `run`.
@@ -29,5 +29,8 @@ pub struct Args {
 /// The configuration cannot be used, or the port cannot be had.
 pub fn run(args: Args, global: &GlobalArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(serve::serve(args.config.config, args.runtime, global))
+    let code = runtime.block_on(serve::serve(args.config.config, args.runtime, global));
+    // What blocks without end, in librdkafka, is left to it.
+    runtime.shutdown_timeout(app::END);
+    code
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use quota_enforcer_core::audit::{Entry, Event};
-use quota_enforcer_core::decide::Act;
-use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent};
+use quota_enforcer_core::decide::{Act, REACTION};
+use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent, Purpose};
 use quota_enforcer_core::quota::{Slot, Snapshot, same};
 use quota_enforcer_core::recover::{Recovery, is_open, reconcile};
 use quota_enforcer_core::time::Timestamp;
@@ -19,6 +19,8 @@ use crate::ports::{BrokerId, LedgerFault, LedgerStore, QuotaFault};
 
 /// Pause between two looks at whether the brokers tell a new value.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// It grows up to this, so that slow brokers are not made slower.
+const LOOK_LATER: Duration = Duration::from_millis(100);
 
 /// What one write came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,6 +99,8 @@ impl Engine {
     ) -> Result<Performed, LedgerFault> {
         let Work { acts, mut changes, mut entries, by, at, brokers } = work;
         let mut performed = Performed::default();
+        let decided = self.clock.monotonic();
+        let later = || self.clock.monotonic().saturating_sub(decided);
         changes.extend(acts.iter().map(change));
         entries.extend(acts.iter().map(|act| entry(act, by, at)));
         if changes.is_empty() && entries.is_empty() {
@@ -133,6 +137,23 @@ impl Engine {
             }
         }
 
+        if later() > REACTION {
+            // The client may have grown since, so that what was safe then may mute it for too long now.
+            let tightens = |(hold, intent): &(Hold, Intent)| {
+                hold.purpose == Purpose::Throttle
+                    && intent.to.is_some_and(|to| intent.from.is_none_or(|from| to < from))
+            };
+            let (late, rest): (Vec<_>, Vec<_>) = expected.into_iter().partition(tightens);
+            expected = rest;
+            for (hold, intent) in late {
+                let took = later().as_secs_f64();
+                performed.faults.push(format!(
+                    "{}: {took:.1} s went by since it was decided, nothing is tightened",
+                    hold.slot
+                ));
+                settled.push((hold, intent.from));
+            }
+        }
         if store.lease_left() <= self.limits.request {
             performed.faults.push("the lease ends too soon to write: nothing is written".to_owned());
             settled.extend(expected.into_iter().map(|(hold, intent)| (hold, intent.from)));
@@ -145,7 +166,7 @@ impl Engine {
             }
         }
         watch.reached(Stage::Live);
-        performed.done.extend(self.settle(store, settled, by, at).await?);
+        performed.done.extend(self.settle(store, settled, by, at + later()).await?);
         watch.reached(Stage::Done);
         Ok(performed)
     }
@@ -205,6 +226,7 @@ impl Engine {
         let slots: Vec<Slot> = values.keys().map(|slot| (*slot).clone()).collect();
         let stands = |snapshot: &Snapshot| values.iter().all(|(slot, to)| same(snapshot.get(slot), *to));
         let looks = async {
+            let mut pause = LOOK_AGAIN;
             while !brokers.is_empty() {
                 let told = brokers.iter().map(|broker| self.quotas.told_by(*broker, &slots));
                 let snapshots = join_all(told).await;
@@ -213,7 +235,8 @@ impl Engine {
                 let mut told = told.into_iter();
                 brokers.retain(|_| !told.next().unwrap_or(false));
                 if !brokers.is_empty() {
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LOOK_LATER);
                 }
             }
         };

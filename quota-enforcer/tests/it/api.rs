@@ -54,6 +54,7 @@ struct Server {
     base: String,
     folder: tempfile::TempDir,
     orders: mpsc::Receiver<Asked>,
+    plans: mpsc::Receiver<Asked>,
     seen: watch::Sender<Option<Arc<Seen>>>,
     _status: watch::Sender<Arc<Status>>,
     tasks: Tasks,
@@ -66,10 +67,12 @@ impl Server {
         let (status, statuses) = watch::channel(Arc::new(render::status()));
         let (seen, seens) = watch::channel(readable.then(|| Arc::new(self::seen())));
         let (asks, orders) = mpsc::channel(8);
+        let (asks_plans, plans) = mpsc::channel(8);
         let api = Api {
             status: statuses,
             seen: seens,
             orders: asks,
+            plans: asks_plans,
             records: Arc::new(Tape(readable)),
             clock: Arc::new(ManualClock::at_ms(NOW)),
         };
@@ -80,7 +83,7 @@ impl Server {
         let shown =
             Shown { readiness: Readiness::new(), registry: Arc::new(Registry::default()), reload: None };
         bound.spawn(shown, routes(&api), &tasks).unwrap();
-        Self { base, folder, orders, seen, _status: status, tasks }
+        Self { base, folder, orders, plans, seen, _status: status, tasks }
     }
 
     fn client(&self) -> Client {
@@ -151,6 +154,7 @@ fn the_file_and_the_server_have_the_same_routes() {
         status: watch::channel(Arc::default()).1,
         seen: watch::channel(None).1,
         orders: mpsc::channel(1).0,
+        plans: mpsc::channel(1).0,
         records: Arc::new(Tape(true)),
         clock: Arc::new(ManualClock::at_ms(0)),
     };
@@ -200,7 +204,7 @@ async fn answers_are_what_the_file_says() {
     }
     let asked = reqwest::get(format!("{}/api/v1/plan", server.base));
     let played = async {
-        match server.orders.recv().await.unwrap() {
+        match server.plans.recv().await.unwrap() {
             Asked::Plan { answer } => answer.send(render::plan()).unwrap(),
             Asked::Order { .. } => panic!("a plan was expected"),
         }
@@ -225,7 +229,7 @@ async fn questions_that_make_no_sense_or_come_too_early_are_answered_as_the_file
     ] {
         assert_eq!(ask(&server, &document, path, query).await.0, wanted, "{path}{query}");
     }
-    server.orders.close();
+    server.plans.close();
     assert_eq!(ask(&server, &document, "/api/v1/plan", "").await.0, StatusCode::SERVICE_UNAVAILABLE);
     server.seen.send_replace(Some(Arc::new(seen())));
     assert_eq!(ask(&server, &document, "/api/v1/audit/head", "").await.1["seq"], 9);

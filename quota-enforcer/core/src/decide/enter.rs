@@ -79,7 +79,7 @@ fn look(
         let key = (rule.name.clone(), entity.clone());
         let gap = scene.gap(rule);
         let track = memory.tracks.entry(key).or_default();
-        let rise = track.rise(&measured.rates, scene.now);
+        let rise = track.rise(&measured.rates, scene.now, scene.window.longest);
         let confirmed = track.push(measured.rates.at, over, calm, rule.confirm, gap);
         let (count, still_over) = (track.over_count(rule.confirm), track.is_over());
         if !confirmed {

@@ -1,7 +1,9 @@
 //! Reading a topic from its beginning to its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use daemon_kit::clock::Clock;
 use quota_enforcer_core::ledger::{Change, Ledger};
 use rdkafka::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
@@ -26,6 +28,7 @@ pub(super) struct Record {
 pub(super) struct Reader {
     consumer: BaseConsumer<Quiet>,
     topic: String,
+    clock: Arc<dyn Clock>,
     patience: Duration,
     /// Of the first record that is there.
     pub(super) low: i64,
@@ -42,7 +45,8 @@ impl Reader {
         let patience = place.settings.timeout.max(PATIENCE);
         let (low, end) =
             consumer.fetch_watermarks(topic, PARTITION, patience).map_err(Fault::kafka(what()))?;
-        Ok(Self { consumer, topic: topic.to_owned(), patience, low, end })
+        let clock = Arc::clone(&place.clock);
+        Ok(Self { consumer, topic: topic.to_owned(), clock, patience, low, end })
     }
 
     /// Goes on from this offset.
@@ -59,8 +63,13 @@ impl Reader {
     pub(super) fn next(&self) -> Result<Option<Record>, Fault> {
         let what = || format!("read topic {}", self.topic);
         let late = || Fault::Late(format!("topic {}: nothing was read for {:?}", self.topic, self.patience));
+        let deadline = self.clock.monotonic() + self.patience;
         loop {
-            match self.consumer.poll(self.patience) {
+            let left = deadline.saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return Err(late());
+            }
+            match self.consumer.poll(left) {
                 Some(Ok(message)) => {
                     return Ok(Some(Record {
                         offset: message.offset(),

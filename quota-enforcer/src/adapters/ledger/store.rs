@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use quota_enforcer_core::audit::{Entry, Head};
-use quota_enforcer_core::ledger::{Change, Fact, Leader, Ledger};
+use quota_enforcer_core::ledger::{Change, Fact, Leader, Ledger, LedgerError};
 use quota_enforcer_core::time::{Timestamp, millis};
 use tokio::sync::watch;
 
@@ -58,6 +58,20 @@ pub(super) struct Batch {
     pub(super) ledger: Ledger,
 }
 
+/// What cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unwritable {
+    /// It is no JSON.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Nobody could read it.
+    #[error("it could not be read back: {0}")]
+    Unreadable(#[from] LedgerError),
+    /// It would be read as something else.
+    #[error("the fact {0} would not be read as it was written")]
+    Changed(String),
+}
+
 impl Batch {
     /// Seals the entries into the chain. With nothing to write it is the leader's fact again.
     pub(super) fn new(
@@ -66,7 +80,7 @@ impl Batch {
         leader: &Leader,
         changes: &[Change],
         entries: &[Entry],
-    ) -> Result<Self, serde_json::Error> {
+    ) -> Result<Self, Unwritable> {
         let mut changes = changes.to_vec();
         let mut records = Vec::new();
         if !entries.is_empty() {
@@ -84,6 +98,12 @@ impl Batch {
         let mut ledger = before.clone();
         for change in changes {
             let (key, value) = change.encode()?;
+            // What nobody could read would be the end of the ledger.
+            match Change::decode(&key, value.as_deref()) {
+                Ok(read) if read == change => {}
+                Ok(_) => return Err(Unwritable::Changed(key)),
+                Err(error) => return Err(Unwritable::Unreadable(error)),
+            }
             records.push(Outgoing { topic: settings.ledger.clone(), key: Some(key), value });
             ledger.apply(change);
         }
@@ -162,7 +182,7 @@ impl Store {
     /// # Errors
     /// When that cannot be written; the leadership has ended all the same.
     pub async fn resign(&self, done: bool) -> Result<(), LedgerFault> {
-        self.blocking(move |shared| shared.resign(done)).await
+        self.in_time(move |shared| shared.resign(done)).await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -173,11 +193,25 @@ impl Store {
         // It runs to its end when the caller goes away: what was committed is known then.
         match tokio::task::spawn_blocking(move || run(&shared)).await {
             Ok(result) => result,
-            Err(error) => {
-                self.0.finish(End::Uncertain(error.to_string()));
-                Err(LedgerFault::Unavailable(error.to_string()))
-            }
+            Err(error) => Err(self.uncertain(error.to_string())),
         }
+    }
+
+    /// The same for what writes: librdkafka's waits go by the wall clock, so that one which is set back stretches them.
+    async fn in_time<T: Send + 'static>(
+        &self,
+        run: impl FnOnce(&Shared) -> Result<T, LedgerFault> + Send + 'static,
+    ) -> Result<T, LedgerFault> {
+        let limit = self.0.place.settings.lease * 2;
+        match tokio::time::timeout(limit, self.blocking(run)).await {
+            Ok(result) => result,
+            Err(_) => Err(self.uncertain(format!("no outcome within {} s", limit.as_secs()))),
+        }
+    }
+
+    fn uncertain(&self, why: String) -> LedgerFault {
+        self.0.finish(End::Uncertain(why.clone()));
+        LedgerFault::Unavailable(why)
     }
 
     /// Whether the topics are those that were led from the start.
@@ -200,7 +234,7 @@ impl Store {
 impl LedgerStore for Store {
     async fn commit(&self, changes: &[Change], entries: &[Entry]) -> Result<Head, LedgerFault> {
         let (changes, entries) = (changes.to_vec(), entries.to_vec());
-        let result = self.blocking(move |shared| shared.commit(&changes, &entries)).await;
+        let result = self.in_time(move |shared| shared.commit(&changes, &entries)).await;
         if let Err(LedgerFault::Unavailable(_)) = result {
             // A topic that is gone looks like brokers that are slow.
             self.same_topics().await.or_else(|fault| match fault {
@@ -252,11 +286,17 @@ impl Shared {
         }
     }
 
+    /// The writer, while the leadership lasts: who waits for it may have to learn that it has ended.
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, LedgerFault> {
+        let goes_on = || self.ended().map_or(Ok(()), |end| Err(end.fault()));
+        goes_on()?;
+        let writer = lock(&self.writer);
+        goes_on()?;
+        Ok(writer)
+    }
+
     fn commit(&self, changes: &[Change], entries: &[Entry]) -> Result<Head, LedgerFault> {
-        let mut writer = lock(&self.writer);
-        if let Some(end) = self.ended() {
-            return Err(end.fault());
-        }
+        let mut writer = self.writer()?;
         self.write(&mut writer, &self.leader, changes, entries)
     }
 
@@ -301,10 +341,7 @@ impl Shared {
             Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
         }
         // Nobody else writes: while this is held, the topics stand still.
-        let _writer = lock(&self.writer);
-        if let Some(end) = self.ended() {
-            return Err(end.fault());
-        }
+        let _writer = self.writer()?;
         let differs = match self.difference() {
             Ok(None) => return Ok(()),
             Ok(Some(differs)) => differs,
@@ -335,10 +372,7 @@ impl Shared {
     }
 
     fn resign(&self, done: bool) -> Result<(), LedgerFault> {
-        let mut writer = lock(&self.writer);
-        if let Some(end) = self.ended() {
-            return Err(end.fault());
-        }
+        let mut writer = self.writer()?;
         let over = done && self.place.clock.monotonic() >= self.act_from;
         // Before that an older lease may still be running, which the next leader has to wait for.
         let result = match over {
@@ -366,5 +400,40 @@ pub(super) fn leader(place: &Place, cluster: &str, epoch: u64) -> Leader {
         since: Timestamp(place.clock.now_ms()),
         lease_ms: u64::try_from(millis(place.settings.lease)).unwrap_or_default(),
         api: place.settings.api.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+
+    use quota_enforcer_core::entity::Entity;
+    use quota_enforcer_core::quota::{Key, Slot};
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_could_read_is_not_written() {
+        let leader = Leader {
+            cluster: "c".to_owned(),
+            epoch: 1,
+            instance: "i".to_owned(),
+            since: Timestamp(0),
+            lease_ms: 1,
+            api: None,
+        };
+        let slot = Slot { entity: Entity::user("wild"), key: Key::ProducerByteRate };
+        let batch = |target: f64| {
+            let hold = serde_json::json!({
+                "slot": slot, "purpose": "throttle", "rule": "r", "prior": null, "ours": 1.5, "intent": null,
+                "phase": "holding", "caught_at_rate": 0.1, "target": 1.0, "since": 0, "earliest": 0, "until": 0,
+                "expires": 0, "offence": 1, "policy": ""
+            });
+            let mut hold: quota_enforcer_core::ledger::Hold = serde_json::from_value(hold).unwrap();
+            hold.target = target;
+            let changes = [Change::Put(Fact::Hold(hold))];
+            Batch::new(&Settings::default(), &Ledger::default(), &leader, &changes, &[])
+        };
+        assert_eq!(batch(6.6e7 / 7.0).unwrap().records.len(), 1);
+        assert!(matches!(batch(f64::INFINITY), Err(Unwritable::Unreadable(_))));
     }
 }

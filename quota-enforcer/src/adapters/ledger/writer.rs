@@ -114,7 +114,8 @@ impl Writer {
         let mut written = HashMap::new();
         for (number, record) in (first..).zip(records) {
             let offset = match delivered.get(&number) {
-                Some(Ok(offset)) => *offset,
+                Some(Ok(offset)) if *offset >= 0 => *offset,
+                Some(Ok(_)) => return Err(Broken::Aborted(format!("topic {}: no offset", record.topic))),
                 Some(Err(error)) => return Err(Broken::Aborted(format!("topic {}: {error}", record.topic))),
                 None => return Err(Broken::Aborted(format!("topic {}: no answer", record.topic))),
             };

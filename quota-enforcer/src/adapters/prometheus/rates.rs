@@ -12,12 +12,14 @@ use quota_enforcer_core::usage::{BrokerId, Reading};
 use super::names;
 use crate::spec::profile::Profile;
 
-/// When each broker was scraped with success last, and what is wrong with the series that tell.
+/// When each broker was scraped with success last, and what is wrong with the series that tell. A broker that was scraped at
+/// two addresses at the same time is two, of two clusters: then nothing is known of either.
 pub(super) fn scraped(
     profile: &Profile,
     series: &[Series],
 ) -> (BTreeMap<BrokerId, Timestamp>, Option<String>) {
     let mut last = BTreeMap::new();
+    let mut places: BTreeMap<BrokerId, Vec<Place<'_>>> = BTreeMap::new();
     let mut strangers = Strangers::default();
     for series in series {
         let Some(broker) = broker(profile, &series.labels) else {
@@ -25,10 +27,21 @@ pub(super) fn scraped(
             continue;
         };
         let good = series.samples.iter().filter(|sample| sample.value == profile.scraped.good);
-        if let Some(at) = good.map(|sample| Timestamp(sample.at_ms)).max() {
-            let newest = last.entry(broker).or_insert(at);
-            *newest = at.max(*newest);
+        let times = good.map(|sample| Timestamp(sample.at_ms));
+        if let (Some(from), Some(to)) = (times.clone().min(), times.max()) {
+            let newest = last.entry(broker).or_insert(to);
+            *newest = to.max(*newest);
+            let address = series.labels.get("instance").map(String::as_str).unwrap_or_default();
+            places.entry(broker).or_default().push(Place { address, from, to });
         }
+    }
+    let twice = places.iter().find_map(|(broker, places)| Some((*broker, same_time(places)?)));
+    if let Some((broker, [one, other])) = twice {
+        let fault = format!(
+            "broker {broker} is scraped at {one} and at {other}: the metrics of two clusters cannot be told apart; put a \
+             label of this cluster into the selectors of `metrics`"
+        );
+        return (BTreeMap::new(), Some(fault));
     }
     let selector = &profile.scraped.selector;
     let fault = match (series.is_empty(), last.is_empty()) {
@@ -41,6 +54,23 @@ pub(super) fn scraped(
         _ => None,
     };
     (last, fault)
+}
+
+/// Where a broker was scraped, and when.
+struct Place<'a> {
+    address: &'a str,
+    from: Timestamp,
+    to: Timestamp,
+}
+
+/// Two addresses that were scraped in turns; a broker that moved was scraped at one, and then at the other.
+fn same_time<'a>(places: &[Place<'a>]) -> Option<[&'a str; 2]> {
+    let pairs =
+        places.iter().enumerate().flat_map(|(at, one)| places.iter().skip(at + 1).map(move |o| (one, o)));
+    pairs
+        .filter(|(one, other)| one.address != other.address)
+        .find(|(one, other)| one.from < other.to && other.from < one.to)
+        .map(|(one, other)| [one.address, other.address])
 }
 
 /// Gathers one reading per broker and client from series, one after the other: all of them are too large to be kept.
@@ -220,6 +250,19 @@ mod tests {
         ];
         let (scraped, fault) = scraped(&profile(), &given);
         assert_eq!((scraped, fault), (BTreeMap::from([(1, Timestamp(1_000))]), None));
+    }
+
+    #[test]
+    fn one_broker_at_two_addresses_is_two_clusters() {
+        let of =
+            |instance, samples: &[(i64, f64)]| series(&[("broker", "1"), ("instance", instance)], samples);
+        let moved = [of("a:1", &[(0, 0.0), (1_000, 0.0)]), of("b:1", &[(2_000, 0.0), (3_000, 0.0)])];
+        assert_eq!(scraped(&profile(), &moved), (BTreeMap::from([(1, Timestamp(3_000))]), None));
+        let twice = [of("a:1", &[(0, 0.0), (1_000, 0.0)]), of("a:1", &[(500, 0.0), (1_500, 0.0)])];
+        assert_eq!(scraped(&profile(), &twice).1, None, "two jobs scrape the same");
+        let two = [of("a:1", &[(0, 0.0), (1_000, 0.0)]), of("b:1", &[(500, 0.0), (1_500, 0.0)])];
+        let (scraped, fault) = scraped(&profile(), &two);
+        assert!(scraped.is_empty() && fault.unwrap().starts_with("broker 1 is scraped at a:1 and at b:1"));
     }
 
     #[test]

@@ -172,6 +172,7 @@ impl Bench {
             seat: seats,
             known: knowns,
             orders: asked,
+            plans: mpsc::channel(1).1,
             outlets: Outlets {
                 status,
                 seen: watch::channel(None).0,
@@ -364,7 +365,7 @@ async fn it_is_ready_when_kafka_and_prometheus_have_answered() {
     let mut bench = Bench::start(settings(""), None);
     let cluster = bench.world.cluster.lock().unwrap().take();
     bench.world.measured.store(false, Ordering::Relaxed);
-    bench.until(|status| status.faults.iter().any(|fault| fault.contains("no broker answers"))).await;
+    bench.until(|status| status.blockers.iter().any(|why| why.contains("no broker answers"))).await;
     assert_eq!(bench.readiness.report().missing, ["waiting for kafka", "waiting for prometheus"]);
     *bench.world.cluster.lock().unwrap() = cluster;
     bench.until(|status| status.brokers == 1).await;
