@@ -1,6 +1,7 @@
 //! What the daemon tells Prometheus about itself. Gauges are read off the last [`Status`], so that they never disagree
 //! with each other; labels are bounded by the policy's rules and caps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use quota_enforcer_core::decide::State;
-use quota_enforcer_core::ledger::{Phase, Purpose};
+use quota_enforcer_core::ledger::{Hold, Phase, Purpose};
 use tokio::sync::watch;
 
 use crate::engine::Tick;
@@ -139,28 +140,34 @@ impl Collector for Gauges {
             paused,
         )?;
         one("quota_enforcer_capped", "Caps that kept something from being done", status.capped.len() as f64)?;
-        let holds = |wanted: &dyn Fn(&quota_enforcer_core::ledger::Hold) -> bool| {
-            status.holds.iter().filter(|hold| wanted(hold)).count() as f64
-        };
-        one(
-            "quota_enforcer_ineffective",
-            "Throttles that do not bite",
-            holds(&|hold| hold.ineffective.is_some()),
-        )?;
-        one(
-            "quota_enforcer_taken_over",
-            "Quotas that a human took over from a hold",
-            holds(&|hold| hold.phase == Phase::Lost),
-        )?;
-        one(
-            "quota_enforcer_sentinels",
-            "Defaults of ours that make clients measurable",
-            holds(&|hold| hold.purpose == Purpose::Sentinel),
-        )?;
+        let sentinels = status.holds.iter().filter(|hold| hold.purpose == Purpose::Sentinel).count();
+        one("quota_enforcer_sentinels", "Defaults of ours that make clients measurable", sentinels as f64)?;
         one("quota_enforcer_exemptions", "Clients exempted", status.exemptions.len() as f64)?;
+        rules(&status, &mut encoder)?;
         per_rule(&status, &mut encoder)?;
-        throttles(&status, &mut encoder)
+        throttles(&status, &mut encoder)?;
+        holds(&status, &mut encoder)
     }
+}
+
+/// What the policy says of each rule, for alerts to look up.
+fn rules(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let mut metric = encoder.encode_descriptor(
+        "quota_enforcer_rule",
+        "Rules of the policy in force",
+        None,
+        prometheus_client::metrics::MetricType::Info,
+    )?;
+    for info in &status.rules {
+        let labels = [
+            ("rule", info.rule.as_str()),
+            ("mode", info.mode.name()),
+            ("owner", info.owner.as_deref().unwrap_or_default()),
+            ("runbook_url", info.runbook_url.as_deref().unwrap_or_default()),
+        ];
+        metric.encode_info(&labels)?;
+    }
+    Ok(())
 }
 
 /// Clients by rule and state, and the names of those that are flagged.
@@ -181,11 +188,11 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
         None,
         prometheus_client::metrics::MetricType::Gauge,
     )?;
-    for verdict in &status.verdicts {
-        if verdict.entity.is_none() && matches!(verdict.state, State::Unknown { .. }) {
-            let labels = [("rule", verdict.rule.as_str())];
-            ConstGauge::new(1.0).encode(metric.encode_family(&labels)?)?;
-        }
+    let whole = status.verdicts.iter().filter(|verdict| verdict.entity.is_none());
+    let unknown = whole.filter(|verdict| matches!(verdict.state, State::Unknown { .. }));
+    // It may lack more than one thing.
+    for rule in unknown.map(|verdict| verdict.rule.as_str()).collect::<BTreeSet<_>>() {
+        ConstGauge::new(1.0).encode(metric.encode_family(&[("rule", rule)])?)?;
     }
     let mut counts = std::collections::BTreeMap::new();
     for verdict in &status.verdicts {
@@ -209,7 +216,8 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
     )?;
     let mut named = std::collections::BTreeMap::new();
     for verdict in &status.verdicts {
-        let confirmed = matches!(verdict.state, State::Flagged | State::Blocked { .. } | State::Caught);
+        let confirmed =
+            matches!(verdict.state, State::Observed | State::Flagged | State::Blocked { .. } | State::Caught);
         let (Some(entity), Some(value)) = (&verdict.entity, verdict.value) else { continue };
         let count = named.entry(verdict.rule.as_str()).or_insert(0_usize);
         if !confirmed || *count >= NAMED {
@@ -249,3 +257,27 @@ fn throttles(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(),
     }
     Ok(())
 }
+
+/// What is wrong with each hold.
+fn holds(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let mut family = |name: &str, help: &str, is: &dyn Fn(&Hold) -> bool| {
+        let gauge = prometheus_client::metrics::MetricType::Gauge;
+        let mut metric = encoder.encode_descriptor(name, help, None, gauge)?;
+        for hold in &status.holds {
+            let entity = hold.slot.entity.to_string();
+            let labels =
+                [("rule", hold.rule.as_str()), ("entity", entity.as_str()), ("key", hold.slot.key.name())];
+            ConstGauge::new(f64::from(u8::from(is(hold)))).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    };
+    family("quota_enforcer_ineffective", "A throttle does not bite", &|hold| {
+        hold.ineffective.is_some() && hold.phase != Phase::Lost
+    })?;
+    family("quota_enforcer_taken_over", "A human took the quota over from a hold", &|hold| {
+        hold.phase == Phase::Lost
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use quota_enforcer_core::decide::{Cap, Verdict};
 use quota_enforcer_core::ledger::{Exemption, Hold, Leader, Ledger, Offence, Pause};
+use quota_enforcer_core::policy::{Mode, Policy, Rule};
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,32 @@ pub enum Role {
     Refused,
 }
 
+/// A rule of the policy in force, for whoever meets its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleInfo {
+    /// Its name.
+    pub rule: String,
+    /// How far it goes.
+    pub mode: Mode,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What to read when it acts.
+    pub runbook_url: Option<String>,
+}
+
+impl RuleInfo {
+    /// Of one rule.
+    #[must_use]
+    pub fn of(rule: &Rule) -> Self {
+        Self {
+            rule: rule.name.clone(),
+            mode: rule.mode,
+            owner: rule.owner.clone(),
+            runbook_url: rule.runbook_url.clone(),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Status {
@@ -45,6 +72,8 @@ pub struct Status {
     pub lease_left_ms: u64,
     /// Digest of the policy.
     pub policy: String,
+    /// Its rules.
+    pub rules: Vec<RuleInfo>,
     /// Why nothing is tightened.
     pub blockers: Vec<String>,
     /// What could not be read or done in the last tick.
@@ -70,13 +99,14 @@ pub struct Status {
 impl Status {
     /// After a tick.
     #[must_use]
-    pub fn after(tick: &Tick, ledger: &Ledger, policy: &str) -> Self {
+    pub fn after(tick: &Tick, ledger: &Ledger, policy: &Policy) -> Self {
         Self {
             at: tick.at,
             cluster: tick.cluster.id.clone(),
             brokers: tick.cluster.brokers.len(),
             leader: ledger.leader.clone(),
-            policy: policy.to_owned(),
+            policy: policy.version.clone(),
+            rules: policy.rules.iter().map(RuleInfo::of).collect(),
             blockers: tick.observation.blockers.clone(),
             faults: tick.faults.clone(),
             capped: tick.outcome.capped.clone(),

@@ -88,6 +88,18 @@ pub enum Mode {
     Enforce,
 }
 
+impl Mode {
+    /// In files and labels.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Flag => "flag",
+            Self::Enforce => "enforce",
+        }
+    }
+}
+
 /// Who is looked at: a client whose known parts match any pattern of each list that is not empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Select {

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use quota_enforcer_core::entity::Entity;
-use quota_enforcer_core::policy::Mode;
 use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::human;
 
@@ -154,16 +153,14 @@ fn usage(of: &OfKey, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn in_words(rule: &OfRule, of: &OfKey) -> String {
-    let mode = match rule.mode {
-        Mode::Observe => "observe",
-        Mode::Flag => "flag",
-        Mode::Enforce => "enforce",
-    };
+    let mode = rule.info.mode.name();
     let verdict = match &rule.verdict {
         Some(verdict) => format!("{}: {}", verdict.state.name(), verdict.why),
         None => "calm".to_owned(),
     };
     let baseline =
         rule.baseline.map_or_else(String::new, |rate| format!("; baseline {}", human(of.key, rate)));
-    format!("{} ({mode}): {verdict}{baseline}", rule.rule)
+    let owner = rule.info.owner.as_ref().map_or_else(String::new, |owner| format!(", of {owner}"));
+    let runbook = rule.info.runbook_url.as_ref().map_or_else(String::new, |url| format!("; see {url}"));
+    format!("{} ({mode}{owner}): {verdict}{baseline}{runbook}", rule.info.rule)
 }

@@ -6,7 +6,7 @@ use quota_enforcer_core::decide::Verdict;
 use quota_enforcer_core::entity::{Client, Entity, Part};
 use quota_enforcer_core::hazard;
 use quota_enforcer_core::ledger::{Exemption, Hold, Offence};
-use quota_enforcer_core::policy::{Mode, Rule};
+use quota_enforcer_core::policy::Rule;
 use quota_enforcer_core::quota::{Key, Slot};
 use quota_enforcer_core::resolve;
 use quota_enforcer_core::time::Timestamp;
@@ -14,6 +14,7 @@ use quota_enforcer_core::usage::{BrokerId, Index, Requirements};
 use serde::{Deserialize, Serialize};
 
 use super::Seen;
+use crate::status::RuleInfo;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -84,10 +85,9 @@ pub struct OnBroker {
 /// What one rule makes of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OfRule {
-    /// Its name.
-    pub rule: String,
-    /// How far it goes.
-    pub mode: Mode,
+    /// Which.
+    #[serde(flatten)]
+    pub info: RuleInfo,
     /// Its own baseline, in the key's unit, where the rule has one.
     pub baseline: Option<f64>,
     /// What the rule thinks; absent: it is calm.
@@ -209,8 +209,7 @@ fn of_rules(entity: &Entity, key: Key, seen: &Seen) -> Vec<OfRule> {
         let verdicts = seen.tick.outcome.verdicts.iter().filter(|verdict| verdict.rule == rule.name);
         let own = verdicts.clone().find(|verdict| verdict.entity.as_ref() == Some(entity));
         OfRule {
-            rule: rule.name.clone(),
-            mode: rule.mode,
+            info: RuleInfo::of(rule),
             baseline: seen
                 .tick
                 .observation

@@ -250,7 +250,7 @@ async fn an_explanation_tells_what_binds_and_what_is_unknown() {
     assert_eq!(of.unknown.as_deref(), Some("a reading of broker 2 is no number"));
     assert_eq!((of.usage[0].rate, of.usage[1].rate), (Some(5e6), None));
     assert_eq!(of.hold.as_ref().map(|hold| hold.rule.as_str()), Some("greedy"));
-    assert_eq!(of.rules.iter().map(|rule| rule.rule.as_str()).collect::<Vec<_>>(), ["greedy"]);
+    assert_eq!(of.rules.iter().map(|rule| rule.info.rule.as_str()).collect::<Vec<_>>(), ["greedy"]);
     assert!(of.write.as_ref().is_some_and(|write| write.hazards.is_empty()), "{:?}", of.write);
     assert!(explanation.keys[1].unknown.is_some() && explanation.keys[1].binds.is_none());
 }

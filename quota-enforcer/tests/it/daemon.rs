@@ -78,7 +78,9 @@ async fn status(enforcer: &Enforcer, what: &str, is: impl Fn(&Value) -> bool) ->
 
 fn observed(status: &Value) -> bool {
     let verdicts = status["verdicts"].as_array().unwrap();
-    verdicts.iter().any(|verdict| verdict["entity"] == "user=alice" && verdict["state"]["state"] == "observed")
+    verdicts
+        .iter()
+        .any(|verdict| verdict["entity"] == "user=alice" && verdict["state"]["state"] == "observed")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use quota_enforcer::commands;
 use quota_enforcer::engine::{Done, Ordered};
-use quota_enforcer::status::{Role, Status};
+use quota_enforcer::status::{Role, RuleInfo, Status};
 use quota_enforcer::views::explain::{Bound, Explanation, OfKey, OfRule, OnBroker, Write};
 use quota_enforcer::views::history::History;
 use quota_enforcer::views::plan::{Change, Plan};
@@ -62,6 +62,15 @@ fn verdict(entity: Option<&str>, state: State, why: &str) -> Verdict {
     }
 }
 
+fn greedy() -> RuleInfo {
+    RuleInfo {
+        rule: "greedy".to_owned(),
+        mode: Mode::Enforce,
+        owner: Some("platform".to_owned()),
+        runbook_url: Some("https://runbooks.example.net/greedy".to_owned()),
+    }
+}
+
 pub(crate) fn status() -> Status {
     Status {
         at: NOW,
@@ -79,6 +88,7 @@ pub(crate) fn status() -> Status {
         }),
         lease_left_ms: 12_000,
         policy: "0123456789ab".to_owned(),
+        rules: vec![greedy()],
         blockers: vec!["the clock jumped by 60 s and no sample confirms it".to_owned()],
         faults: vec!["cannot read the metrics: timeout".to_owned()],
         notes: vec!["`kafka` has changed in the file: restart to use it".to_owned()],
@@ -197,12 +207,20 @@ fn an_explanation() {
         ],
         rules: vec![
             OfRule {
-                rule: "greedy".to_owned(),
-                mode: Mode::Enforce,
+                info: greedy(),
                 baseline: Some(1e6),
                 verdict: Some(verdict(Some("user=wild"), State::Held { phase: Phase::Cutting }, "being cut")),
             },
-            OfRule { rule: "other".to_owned(), mode: Mode::Observe, baseline: None, verdict: None },
+            OfRule {
+                info: RuleInfo {
+                    rule: "other".to_owned(),
+                    mode: Mode::Observe,
+                    owner: None,
+                    runbook_url: None,
+                },
+                baseline: None,
+                verdict: None,
+            },
         ],
         hold: Some(hold("user=wild")),
         offence: Some(Offence {

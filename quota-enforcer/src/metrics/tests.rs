@@ -1,0 +1,119 @@
+//! What is told of one status.
+
+use quota_enforcer_core::decide::{Block, Cap, Verdict};
+use quota_enforcer_core::entity::Entity;
+use quota_enforcer_core::policy::Mode;
+use quota_enforcer_core::quota::{Key, Slot};
+use quota_enforcer_core::time::Timestamp;
+use quota_enforcer_core::usage::Unknown;
+
+use super::*;
+use crate::status::RuleInfo;
+
+fn told(status: Status) -> String {
+    let (_keep, status) = watch::channel(Arc::new(status));
+    let mut registry = Registry::default();
+    let _meters = Meters::register(&mut registry, status);
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text
+}
+
+fn verdict(entity: Option<&str>, state: State) -> Verdict {
+    Verdict {
+        rule: "greedy".to_owned(),
+        entity: entity.map(Entity::user),
+        key: Key::ProducerByteRate,
+        state,
+        value: Some(2e7),
+        rates: None,
+        why: String::new(),
+    }
+}
+
+fn hold(user: &str, phase: Phase, ineffective: bool) -> Hold {
+    let at = Timestamp(0);
+    Hold {
+        slot: Slot { entity: Entity::user(user), key: Key::ProducerByteRate },
+        purpose: Purpose::Throttle,
+        rule: "greedy".to_owned(),
+        owner: None,
+        prior: None,
+        ours: Some(1e6),
+        intent: None,
+        phase,
+        target: 1e6,
+        limit: None,
+        caught_at_rate: 2e6,
+        since: at,
+        earliest: at,
+        until: at,
+        expires: at,
+        offence: 1,
+        memory: Duration::ZERO,
+        written: None,
+        verified: None,
+        ineffective: ineffective.then_some(at),
+        policy: String::new(),
+    }
+}
+
+#[test]
+fn rules_are_told_with_who_answers_for_them() {
+    let info = |rule: &str, owner: Option<&str>| RuleInfo {
+        rule: rule.to_owned(),
+        mode: Mode::Flag,
+        owner: owner.map(str::to_owned),
+        runbook_url: owner.map(|_| "https://x/\"y\"".to_owned()),
+    };
+    let rules = vec![info("greedy", Some("platform")), info("other", None)];
+    let text = told(Status { rules, ..Status::default() });
+    for line in [
+        r#"quota_enforcer_rule_info{rule="greedy",mode="flag",owner="platform",runbook_url="https://x/\"y\""} 1"#,
+        r#"quota_enforcer_rule_info{rule="other",mode="flag",owner="",runbook_url=""} 1"#,
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_rule_that_lacks_two_things_is_blind_once_and_who_is_observed_is_named() {
+    let missing = |what: &str| State::Unknown { reason: Unknown::Missing { what: what.to_owned() } };
+    let verdicts = vec![
+        verdict(None, missing("a")),
+        verdict(None, missing("b")),
+        verdict(Some("young"), missing("its baseline")),
+        verdict(Some("seen"), State::Observed),
+        verdict(Some("kept"), State::Blocked { by: Block::Cap { cap: Cap::Throttles } }),
+        verdict(Some("over"), State::Over),
+    ];
+    let text = told(Status { verdicts, ..Status::default() });
+    let lines = |name: &str| text.lines().filter(|line| line.starts_with(name)).collect::<Vec<_>>();
+    assert_eq!(lines("quota_enforcer_rule_unknown{"), [r#"quota_enforcer_rule_unknown{rule="greedy"} 1.0"#]);
+    let confirmed = lines("quota_enforcer_confirmed{");
+    assert_eq!(confirmed.len(), 2, "{confirmed:?}");
+    assert!(confirmed.iter().any(|line| line.contains("user=seen") && line.contains(r#"state="observed""#)));
+}
+
+#[test]
+fn what_is_wrong_is_told_of_each_hold() {
+    let holds = vec![
+        hold("fine", Phase::Holding, false),
+        hold("deaf", Phase::Cutting, true),
+        // What a human took over is no throttle of ours that could bite.
+        hold("lost", Phase::Lost, true),
+    ];
+    let text = told(Status { holds, ..Status::default() });
+    for (name, user, value) in [
+        ("ineffective", "fine", "0.0"),
+        ("ineffective", "deaf", "1.0"),
+        ("ineffective", "lost", "0.0"),
+        ("taken_over", "deaf", "0.0"),
+        ("taken_over", "lost", "1.0"),
+    ] {
+        let line = format!(
+            r#"quota_enforcer_{name}{{rule="greedy",entity="user={user}",key="producer_byte_rate"}} {value}"#
+        );
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}
