@@ -151,7 +151,7 @@ fn looks(enforcer: &Enforcer) {
     for part in [
         "binds     100.00 MB/s of user=alice",
         "broker 1:",
-        "loud (observe): observed",
+        "loud (observe, of platform): observed",
         "that is not ours stands there",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
@@ -193,13 +193,9 @@ async fn orders(enforcer: &Enforcer) {
     refused(&["resume"], "not paused");
 
     assert!(order(&["exempt", "user=alice", "--for", "2h", "--reason", "backfill"]).contains("is exempted"));
-    let exempted = |status: &Value| {
-        status["verdicts"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|verdict| verdict["state"]["by"]["block"] == "exempt")
-    };
+    let spared =
+        |verdict: &Value| verdict["why"].as_str().unwrap().contains("it would be spared: exempted until");
+    let exempted = |status: &Value| status["verdicts"].as_array().unwrap().iter().any(spared);
     status(enforcer, "the exemption to count", exempted).await;
     assert!(run(enforcer, &["explain", "user=alice"]).contains("by tester: backfill"));
     assert!(order(&["unexempt", "user=alice"]).contains("not exempted any more"));
@@ -253,7 +249,7 @@ fn alone(enforcer: &Enforcer) {
     assert!(code == Some(0) && err.contains("no daemon answers"), "{out}{err}");
     let plan = json(enforcer, &["plan"]);
     assert_eq!((&plan["confirmed"], &plan["changes"]), (&false.into(), &Value::Array(Vec::new())));
-    assert!(run(enforcer, &["explain", "user=alice"]).contains("loud (observe): observed"));
+    assert!(run(enforcer, &["explain", "user=alice"]).contains("loud (observe, of platform): observed"));
     assert!(run(enforcer, &["pause", "--by", "tester", "--reason", "no daemon"]).starts_with("paused"));
     assert_eq!(json(enforcer, &["status"])["pause"]["reason"], "no daemon");
     assert!(run(enforcer, &["reap", "--by", "cron"]).contains("0 of 0 holds had expired"));
