@@ -55,6 +55,16 @@ impl Process {
         self.child.as_ref().map(Child::id)
     }
 
+    /// It was stopped (SIGSTOP) and does not go on.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        let stat = self.pid().and_then(|pid| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok());
+        // After the name, which may hold anything, in parentheses: the state.
+        stat.is_some_and(|stat| {
+            stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        })
+    }
+
     /// How it ended, if it did by itself.
     pub fn exited(&mut self) -> Option<ExitStatus> {
         self.child.as_mut().and_then(|child| child.try_wait().ok().flatten())

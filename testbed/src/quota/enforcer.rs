@@ -119,7 +119,8 @@ impl Enforcer {
         outcome.with_context(|| format!("start the enforcer; its log ends with\n{}", self.log_tail(15)))
     }
 
-    /// Starts its process and does not wait. With a failpoint it kills itself (SIGKILL) when a tick first gets there.
+    /// Starts its process and does not wait. With a failpoint it kills itself (SIGKILL) when a tick first gets there, or stops
+    /// itself (SIGSTOP) with `:stop` behind its name.
     ///
     /// # Errors
     /// When it runs already or cannot be started.
@@ -155,6 +156,17 @@ impl Enforcer {
         });
         let outcome = waited.await;
         outcome.with_context(|| format!("its log ends with\n{}", self.log_tail(15)))
+    }
+
+    /// Waits until it has stopped itself at a failpoint.
+    ///
+    /// # Errors
+    /// When it has not in time.
+    pub async fn paused(&self, limit: Duration) -> Result<()> {
+        let process = self.process.as_ref().context("it was not started")?;
+        let paused = || async { Ok(process.is_paused().then_some(())) };
+        let waited = wait::until("the enforcer to stop itself", limit, paused).await;
+        waited.with_context(|| format!("its log ends with\n{}", self.log_tail(15)))
     }
 
     /// Ends its process in order (SIGTERM), if it runs.

@@ -3,7 +3,7 @@
 use quota_enforcer_core::ledger::{Hold, Phase};
 use testbed::quota::Rule;
 
-use super::{CALM, LIMIT, PRODUCE, Quotas, WILD, World, rule, throttle, user};
+use super::{LIMIT, PRODUCE, Quotas, WILD, World, rule, throttle, user};
 
 const VALUE: f64 = 123_456.0;
 
@@ -69,7 +69,7 @@ async fn a_value_written_between_intent_and_write_of_a_release_stays() {
     world.throttled().await;
     // It has looked, and dies before it writes: the first write of this process is the release.
     world.stage.enforcer.stop();
-    world.stage.wild.set_rate(CALM);
+    world.calm().await;
     world.stage.enforcer.spawn(Some("described")).unwrap();
     world.stage.enforcer.ended(LIMIT).await.unwrap();
     world.human_sets(&user("mallory"), PRODUCE, Some(VALUE)).await;

@@ -86,7 +86,7 @@ async fn what_expired_is_reaped_when_no_daemon_runs() {
     }
     let mut world = World::new(Rule { hold: ("1s", "5s", "15s"), ..rule() }).await;
     world.ready().await;
-    let hold = world.throttled().await;
+    world.throttled().await;
     world.stage.enforcer.kill();
     let reaped = super::until("the hold to be reaped", || async {
         // It leads for one act, as soon as the dead one's session and lease are over.
@@ -95,7 +95,6 @@ async fn what_expired_is_reaped_when_no_daemon_runs() {
         Ok((code == Some(0) && world.look().await.is_empty()).then_some(()))
     });
     reaped.await.unwrap();
-    assert!(hold.expires.0 > 0);
     world.proved();
     let (_, out, _) = world.stage.command(&["status"]).unwrap();
     assert!(out.contains("held: 0"), "{out}");

@@ -39,12 +39,15 @@ async fn a_file_that_is_wrong_changes_nothing_and_a_rule_that_is_gone_frees_its_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observing_writes_nothing() {
-    let world = World::new(Rule { mode: "observe", ..rule() }).await;
+    let mut world = World::new(Rule { mode: "observe", sentinel: true, ..rule() }).await;
     world.ready().await;
+    // With no default a sentinel would have its place, were it a rule that flags.
+    world.human_sets(&Entity::user(EntityPart::Default), PRODUCE, None).await;
+    world.human_sets(&Entity::user(EntityPart::name("mallory")), PRODUCE, Some(1e9)).await;
     world.stage.wild.set_rate(WILD);
     let flagged = world
         .until("the runaway to be seen", |status| {
-            status.verdicts.iter().any(|verdict| verdict.state == State::Flagged)
+            status.verdicts.iter().any(|verdict| verdict.state == State::Observed)
         })
         .await;
     world.until("some ticks", |status| status.at.since(flagged.at).as_secs() >= 8).await;

@@ -4,7 +4,7 @@ use quota_enforcer::status::{Role, Status};
 use quota_enforcer_core::ledger::Phase;
 use testbed::kafka::ENFORCER;
 
-use super::{World, ours, rule, slot, throttle, until};
+use super::{LIMIT, PRODUCE, Quotas, World, ours, rule, slot, throttle, until, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() {
@@ -66,4 +66,31 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
     world.until("the old one to lead again", |status| status.role == Role::Leader).await;
     world.released().await;
     world.proved();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_is_stopped_between_look_and_write_writes_nothing_when_it_wakes() {
+    let mut world = World::new(rule()).await;
+    world.ready().await;
+    let mut standby = world.stage.replica(&rule(), ENFORCER).unwrap();
+    world.throttled().await;
+    // The first write of this process is a release. No write of the ledger comes between the look before it and itself:
+    // only the lease can hold it back.
+    world.stage.enforcer.stop();
+    world.calm().await;
+    world.stage.enforcer.spawn(Some("described:stop")).unwrap();
+    world.stage.enforcer.paused(LIMIT).await.unwrap();
+
+    standby.start().await.unwrap();
+    let leads = || async {
+        let status: Status = serde_json::from_value(standby.status().await?)?;
+        Ok((status.role == Role::Leader).then_some(()))
+    };
+    until("the standby to lead", leads).await.unwrap();
+    world.human_sets(&user("mallory"), PRODUCE, Some(123_456.0)).await;
+    world.stage.enforcer.resume().unwrap();
+    let woken = world.until("the old one to know", |status| status.role == Role::Standby).await;
+    world.until("some ticks of the old one", |status| status.at.since(woken.at).as_secs() >= 5).await;
+    assert_eq!(world.look().await, Quotas::new(), "what the human wrote stands");
+    standby.stop();
 }

@@ -2,6 +2,8 @@
 
 use quota_enforcer::adapters::ledger::{End, Fault, ensure_topics};
 use quota_enforcer::ports::{LedgerFault, LedgerStore as _};
+use rdkafka::admin::AdminOptions;
+use rdkafka::{Offset, TopicPartitionList};
 use testbed::wait;
 
 use super::world::{LIMIT, World, entry, lead, world};
@@ -99,4 +101,29 @@ async fn the_audit_topic_of_another_ledger_is_refused() {
     wait::until("the claim to go with its topic", LIMIT, claims_gone).await.unwrap();
     let text = refused(&world).await;
     assert!(text.contains("or this is the audit topic of another ledger"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_is_cut_off_is_refused() {
+    let world = world("cut").await;
+    let (election, leadership) = world.lead().await;
+    for why in ["one", "two", "three"] {
+        leadership.store.commit(&[], &[entry(why)]).await.unwrap();
+    }
+    leadership.store.resign(true).await.unwrap();
+    election.leave().await;
+    let ledger = world.place.settings.ledger.clone();
+    // Kafka cuts records off only where they may be deleted.
+    world.configure(&ledger, "cleanup.policy=delete").await;
+    let mut before = TopicPartitionList::new();
+    before.add_partition_offset(&ledger, 0, Offset::Offset(3)).unwrap();
+    let cut = || async {
+        let cut = world.admin().delete_records(&before, &AdminOptions::new()).await?;
+        // It takes a moment until every broker knows the new setting.
+        Ok(cut.elements()[0].error().is_ok().then_some(()))
+    };
+    wait::until("records to be deleted", LIMIT, cut).await.unwrap();
+    world.configure(&ledger, "cleanup.policy=compact").await;
+    let text = refused(&world).await;
+    assert!(text.contains("begins with record 3: what lay before it was deleted"), "{text}");
 }

@@ -130,6 +130,14 @@ impl World {
         wait::until("topics to be gone", LIMIT, gone).await.unwrap();
     }
 
+    /// Changes a setting of a topic, with Kafka's own tool.
+    pub(crate) async fn configure(&self, topic: &str, setting: &str) {
+        let servers = self.cluster.bootstrap(Listener::Plaintext);
+        let mut arguments = vec!["--bootstrap-server", &servers, "--alter", "--entity-type", "topics"];
+        arguments.extend(["--entity-name", topic, "--add-config", setting]);
+        self.cluster.tool("kafka.admin.ConfigCommand", &arguments).await.unwrap();
+    }
+
     /// Waits until the group has no members and no claims.
     async fn until_forgotten(&self) {
         let forgotten = || async {
