@@ -67,6 +67,8 @@ pub struct Memory {
     settled: BTreeMap<Key, Timestamp>,
     /// When quotas were tightened within the last minute.
     changes: VecDeque<Timestamp>,
+    /// Since which sample the rate has been above a bound of ours.
+    above: BTreeMap<Slot, Timestamp>,
 }
 
 impl Memory {
@@ -368,6 +370,7 @@ pub fn decide(
     let scene = Scene { policy, observation, snapshot, ledger, indexes, quotas, window, now };
 
     memory.notice_levels(&scene);
+    memory.above.retain(|slot, _| ledger.holds.contains_key(slot));
     memory.changes.retain(|at| now.since(*at) < Duration::from_secs(60) && *at <= now);
     tend::holds(&scene, memory, &mut outcome);
     sentinel::wanted(&scene, &mut outcome);

@@ -135,12 +135,12 @@ impl FromIterator<(Slot, f64)> for Snapshot {
     }
 }
 
-/// Two values are the same quota. Kafka stores doubles and byte rates are whole, so only rounding on the way matters.
+/// Two values are the same quota. Kafka keeps and tells the double that it was given, so nothing is rounded on the way.
 #[must_use]
 pub fn same(a: Option<f64>, b: Option<f64>) -> bool {
     match (a, b) {
         (None, None) => true,
-        (Some(a), Some(b)) => (a - b).abs() <= 1e-6 * a.abs().max(b.abs()).max(1.0),
+        (Some(a), Some(b)) => a.total_cmp(&b).is_eq(),
         _ => false,
     }
 }

@@ -23,7 +23,7 @@ use crate::engine::probe::Silent;
 use crate::engine::{Engine, Limits, Ordered};
 use crate::ports::{LedgerStore as _, Metrics, Observed, Quotas};
 use crate::spec::{self, Settings};
-use crate::status::{Role, Status};
+use crate::status::{Role, RuleInfo, Status};
 use crate::views::Seen;
 use crate::views::explain::{Explanation, explain};
 use crate::views::history::{History, Picker, Records, Wanted};
@@ -172,6 +172,7 @@ impl World {
             offences: ledger.offences.into_values().collect(),
             exemptions: ledger.exemptions.into_values().collect(),
             pause: ledger.pause,
+            rules: self.settings.policy.rules.iter().map(RuleInfo::of).collect(),
             ..Status::default()
         })
     }

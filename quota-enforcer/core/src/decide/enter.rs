@@ -247,7 +247,7 @@ fn protects(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Option<String> {
 }
 
 /// The tags of all sensors that the entity covers, of any key: whoever a quota would bind.
-fn members<'s>(scene: &'s Scene<'_>, rule: &Rule, entity: &'s Entity) -> Vec<&'s Client> {
+pub(super) fn members<'s>(scene: &'s Scene<'_>, rule: &Rule, entity: &'s Entity) -> Vec<&'s Client> {
     let index = scene.index(rule.key).ok();
     index.into_iter().flat_map(|index| index.readings_of(entity)).map(|reading| &reading.client).collect()
 }

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
+use super::enter::members;
 use super::measure::{Measured, measure};
 use super::spread::spread;
 use super::{Act, Memory, Outcome, Scene, State, Verdict};
 use crate::allot;
 use crate::audit::Event;
-use crate::hazard;
+use crate::hazard::{self, Hazard};
 use crate::ledger::{Hold, Intent, Phase, Purpose};
 use crate::policy::{Mode, Rule};
 use crate::quota::same;
@@ -143,7 +144,22 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
     if let Some(exemption) = scene.ledger.exemption(&hold.slot.entity, scene.now) {
         return Err(format!("exempted by {}: {}", exemption.by, exemption.reason));
     }
+    if let Some(hazard) = harms(scene, rule, hold) {
+        return Err(format!("{hazard}, if it stayed"));
+    }
     Ok(rule)
+}
+
+/// What has come up since the quota was set and would keep it from being set now: it gives a client more than somebody has
+/// allowed meanwhile, or binds one that no rule may touch. A quota without effect is told as such, and kept.
+fn harms(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Hazard> {
+    let (entity, ours) = (&hold.slot.entity, hold.ours?);
+    let members = members(scene, rule, entity);
+    let hazards =
+        hazard::check(scene.quotas.get(&rule.key)?, entity, ours, hold.ours, &members, scene.policy);
+    hazards.into_iter().find(|hazard| {
+        matches!(hazard, Hazard::Escapes { .. } | Hazard::Loosens { .. } | Hazard::BindsProtected { .. })
+    })
 }
 
 fn known(
@@ -160,7 +176,20 @@ fn known(
     let bites = worst <= bound * BITES + scene.swing(rule);
     let mut verdict = held(hold, Some(&measured), String::new());
 
-    if !bites {
+    if bites {
+        memory.above.remove(&hold.slot);
+    } else {
+        let since = *memory.above.entry(hold.slot.clone()).or_insert(measured.rates.at);
+        if hold.ineffective.is_none() && measured.rates.at.since(since) < scene.window.longest {
+            // What a sensor holds shows for as long as it looks back.
+            verdict.why = format!(
+                "{} on one broker under a bound of {}: it may still bite",
+                human(rule.key, worst),
+                human(rule.key, bound)
+            );
+            outcome.verdicts.push(verdict);
+            return;
+        }
         verdict.state = State::Ineffective;
         verdict.why = format!(
             "{} on one broker under a bound of {}: the bound does not bite",

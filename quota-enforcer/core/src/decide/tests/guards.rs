@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::states;
-use super::world::{MB, World, client, policy, rule};
+use super::world::{KEY, MB, World, client, policy, rule};
 use crate::decide::{Cap, Outcome, State};
 use crate::ledger::{Exemption, Phase};
 use crate::policy::{Floor, Limit, Mode, Pattern, Rule, Select};
+use crate::quota::Slot;
 
 #[test]
 fn a_rule_that_observes_says_whom_it_would_have_caught_and_flags_nobody() {
@@ -221,4 +222,40 @@ fn many_holds_of_one_incident_are_not_probed_at_once() {
     let probed: BTreeSet<i64> = world.ledger.holds.values().map(|hold| hold.until.0 / 1000).collect();
     let (first, last) = (probed.first().unwrap(), probed.last().unwrap());
     assert!(last - first >= 20 && probed.len() >= 15, "{probed:?}");
+}
+
+#[test]
+fn a_stricter_quota_of_somebody_that_ours_would_outrank_ends_ours() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let ours = world.quota("wild").unwrap();
+    let default = Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY };
+    world.snapshot.set(default.clone(), Some(ours * 2.0));
+    world.tick();
+    assert_eq!(world.quota("wild"), Some(ours), "that is no stricter");
+    world.snapshot.set(default.clone(), Some(ours / 2.0));
+    let outcome = world.tick();
+    assert!(outcome.acts[0].why.contains("it would give client-id=wild more than"), "{outcome:?}");
+    assert_eq!((world.quota("wild"), world.ledger.holds.len()), (None, 0));
+    assert_eq!(world.snapshot.get(&default), Some(ours / 2.0));
+}
+
+#[test]
+fn a_bound_is_without_effect_only_when_rates_stay_above_it_for_a_window() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let ineffective = |world: &World| world.ledger.holds.values().any(|hold| hold.ineffective.is_some());
+    for _ in 0..3 {
+        world.deaf = true;
+        for _ in 0..10 {
+            world.tick();
+            assert!(!ineffective(&world), "a window is twelve seconds");
+        }
+        world.deaf = false;
+        world.tick();
+    }
+    world.deaf = true;
+    world.run_until("ineffective", ineffective);
 }
