@@ -38,8 +38,8 @@ pub(super) fn scraped(
     let twice = places.iter().find_map(|(broker, places)| Some((*broker, same_time(places)?)));
     if let Some((broker, [one, other])) = twice {
         let fault = format!(
-            "broker {broker} is scraped at {one} and at {other}: the metrics of two clusters cannot be told apart; put a \
-             label of this cluster into the selectors of `metrics`"
+            "broker {broker} is scraped at {one} and at {other}: the metrics of two clusters cannot be told apart; name \
+             this one in `metrics.matchers`, such as cluster=\"prod\""
         );
         return (BTreeMap::new(), Some(fault));
     }
