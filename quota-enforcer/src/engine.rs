@@ -58,8 +58,6 @@ pub struct Tick {
     pub done: Vec<Done>,
     /// What could not be read or done, for people.
     pub faults: Vec<String>,
-    /// This process does not lead any more.
-    pub fenced: bool,
     /// The ledger could not be written.
     pub ledger_failed: bool,
 }
@@ -149,6 +147,7 @@ impl Engine {
             policy.evidence.max_age,
         );
         tick.at = reading.now;
+        let decided = self.clock.monotonic();
         let mut blockers = blockers.to_vec();
         blockers.extend(reading.doubt);
         blockers.extend(unknown);
@@ -173,7 +172,7 @@ impl Engine {
         }
         let known = store.map_or_else(|| ledger.clone(), LedgerStore::ledger);
         if let Some(snapshot) = &mut tick.observation.snapshot {
-            self.confirm(snapshot, &known, &brokers).await;
+            self.ask_all(snapshot, &known, &brokers).await;
         }
         tick.outcome = decide(policy, &tick.observation, &known, &mut self.memory, tick.at);
         watch.reached(Stage::Decided);
@@ -184,12 +183,14 @@ impl Engine {
                 entries: Vec::new(),
                 by: None,
                 at: tick.at,
+                decided,
                 brokers,
             };
             match self.perform(store, work, &mut watch).await {
                 Ok(performed) => {
                     tick.done.extend(performed.done);
                     tick.faults.extend(performed.faults);
+                    tick.ledger_failed |= performed.late;
                 }
                 Err(fault) => failed(&fault, &mut tick),
             }
@@ -210,10 +211,10 @@ impl Engine {
         tick
     }
 
-    /// What the next tick would do, by what is remembered; the memory stays as it is.
-    pub async fn preview(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
+    /// What the next tick would do, by what is remembered and as far as `blockers` allow; the memory stays as it is.
+    pub async fn preview(&mut self, policy: &Policy, ledger: &Ledger, blockers: &[String]) -> Tick {
         let memory = self.memory.clone();
-        let mut tick = self.tick(policy, None, ledger, &[]).await;
+        let mut tick = self.tick(policy, None, ledger, blockers).await;
         self.memory = memory;
         self.validate(&mut tick).await;
         tick
@@ -241,7 +242,7 @@ impl Engine {
         {
             return Err(OrderError::Clock(doubt));
         }
-        let now = reading.now;
+        let (now, decided) = (reading.now, self.clock.monotonic());
         let mut done = self.settle_intents(store, &brokers, now).await?;
         let plan = control::plan(order, &store.ledger(), by, reason, now)?;
         let work = Work {
@@ -250,6 +251,7 @@ impl Engine {
             entries: plan.entries,
             by: Some(by),
             at: now,
+            decided,
             brokers,
         };
         let mut watch = Stopwatch::of(self);
@@ -257,16 +259,6 @@ impl Engine {
         done.extend(performed.done);
         faults.extend(performed.faults);
         Ok(Ordered { said: plan.said, done, faults })
-    }
-
-    /// Settles what a leader before left, as far as what stands tells; nothing else is done.
-    ///
-    /// # Errors
-    /// When the ledger or the cluster cannot be reached.
-    pub async fn take_up(&mut self, store: &dyn LedgerStore) -> Result<Vec<Done>, LedgerFault> {
-        let (brokers, _) = self.brokers().await;
-        let now = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic()).now;
-        self.settle_intents(store, &brokers, now).await
     }
 
     /// Who has to tell a value before it is live.
@@ -299,7 +291,6 @@ impl Engine {
 }
 
 fn failed(fault: &LedgerFault, tick: &mut Tick) {
-    tick.fenced |= matches!(fault, LedgerFault::Fenced);
     tick.ledger_failed = true;
     tick.faults
         .push(format!("cannot write the ledger: {fault}; nothing new is enforced, what is held is kept"));

@@ -64,7 +64,7 @@ pub struct Settings {
     pub lease: Duration,
     /// How long each step of a transaction may take: sending, committing, taking back.
     pub timeout: Duration,
-    /// How long a quota write that was sent within the lease may still take effect.
+    /// How long after its lease a leader may still send the quota write that it began within it.
     pub request_timeout: Duration,
     /// How long a leader may be silent before the group gives the ledger to another (`session.timeout.ms`; brokers take
     /// 6 s to 30 min by default).

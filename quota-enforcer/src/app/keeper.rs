@@ -66,8 +66,8 @@ pub struct Keeper {
     policy: Policy,
     /// As it was at the start: a changed one wants a restart.
     lease: Duration,
-    /// The office in which what the leader before left was settled.
-    settled: Option<u64>,
+    /// Why the last tick might tighten nothing.
+    blockers: Vec<String>,
     last: Option<Arc<Seen>>,
     notes: Vec<String>,
     said: BTreeSet<String>,
@@ -118,7 +118,7 @@ impl Keeper {
             own,
             policy,
             lease,
-            settled: None,
+            blockers: Vec::new(),
             last: None,
             notes: Vec::new(),
             said: BTreeSet::new(),
@@ -136,8 +136,13 @@ impl Keeper {
                 () = cancel.cancelled() => break,
                 Ok(()) = self.seat.changed() => self.seated().await,
                 Ok(()) = self.config.changed() => self.configured(&started.value, &mut ticks),
-                // Before what people ask, however much that is.
-                _ = ticks.tick() => self.tick().await,
+                // Before what people ask, however much that is; and one of them is heard after each, however long it took.
+                _ = ticks.tick() => {
+                    self.tick().await;
+                    if let Ok(asked) = self.orders.try_recv().or_else(|_| self.plans.try_recv()) {
+                        self.answer(asked).await;
+                    }
+                }
                 _ = leases.tick() => self.keep().await,
                 Some(asked) = self.orders.recv() => self.answer(asked).await,
                 Some(asked) = self.plans.recv() => self.answer(asked).await,
@@ -146,23 +151,12 @@ impl Keeper {
         self.end().await;
     }
 
-    /// Another role. What a leader before left is settled when nothing that it sent can come into effect any more.
+    /// Another role.
     async fn seated(&mut self) {
         let seat = self.seat.borrow_and_update().clone();
         tracing::info!(role = ?seat.role(self.clock.monotonic()), "role");
         // What was said before was said in another role.
         self.tick().await;
-    }
-
-    async fn take_up(&mut self, store: &dyn LedgerStore) {
-        match self.engine.take_up(store).await {
-            Ok(done) => {
-                for done in done {
-                    tracing::info!(event = done.event.name(), slot = %done.slot, "recovered: {}", done.why);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "what the leader before left is not settled yet"),
-        }
     }
 
     fn configured(&mut self, started: &Settings, ticks: &mut Interval) {
@@ -189,24 +183,20 @@ impl Keeper {
         blockers.extend(self.own.blocker());
         let mut faults = Vec::new();
         let mut store = seat.office(self.clock.monotonic());
-        if let Seat::Office { store: own, epoch, .. } = &seat {
-            if let Err(fault) = self.renew(own.as_ref()).await {
-                let why = format!(
-                    "the ledger cannot be written in time: {fault}; nothing new is enforced, what is held is kept"
-                );
-                tracing::error!("{why}");
-                blockers.push(why.clone());
-                faults.push(why);
-                store = None;
-            }
-            if store.is_some() && self.settled != Some(*epoch) {
-                // What the leader before sent at last may have come into effect since the office began.
-                self.take_up(own.as_ref()).await;
-                self.settled = Some(*epoch);
-            }
+        if let Seat::Office { store: own, .. } = &seat
+            && let Err(fault) = self.renew(own.as_ref()).await
+        {
+            let why = format!(
+                "the ledger cannot be written in time: {fault}; nothing new is enforced, what is held is kept"
+            );
+            tracing::error!("{why}");
+            blockers.push(why.clone());
+            faults.push(why);
+            store = None;
         }
         let known = self.ledger();
         let mut tick = self.engine.tick(&self.policy, store.as_deref(), &known, &blockers).await;
+        self.blockers = blockers;
         tick.ledger_failed |= !faults.is_empty();
         tick.faults.extend(faults);
         self.keep().await;
@@ -312,7 +302,7 @@ impl Keeper {
             Asked::Plan { answer } if answer.is_closed() => {}
             Asked::Plan { answer } => {
                 let known = self.ledger();
-                let tick = self.engine.preview(&self.policy, &known).await;
+                let tick = self.engine.preview(&self.policy, &known, &self.blockers).await;
                 // Who went away needs no answer; the same below.
                 drop(answer.send(Plan::of(&tick, &self.policy.version, true)));
             }

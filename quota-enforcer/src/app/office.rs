@@ -48,9 +48,9 @@ impl Office {
             } else {
                 tracing::warn!(error = %fault, "no part in the election; tried again soon");
                 self.seat.send_if_modified(|seat| {
-                    let refused = matches!(seat, Seat::Refused(_) | Seat::Joining);
+                    let refused = matches!(seat, Seat::Refused(_));
                     if !refused {
-                        *seat = Seat::Joining;
+                        *seat = Seat::Joining { fault: Some(fault.to_string()) };
                     }
                     !refused
                 });

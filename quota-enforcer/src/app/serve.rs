@@ -109,7 +109,7 @@ fn wire(runtime: &mut Runtime, config: Current<Settings>) -> anyhow::Result<()> 
     let (beat, beats) = watch::channel(clock.monotonic());
     let (orders, asked) = mpsc::channel(ORDERS);
     let (plans, planned) = mpsc::channel(ORDERS);
-    let (seat, seats) = watch::channel(Seat::Joining);
+    let (seat, seats) = watch::channel(Seat::Joining { fault: None });
     let (known, knowns) = watch::channel(Ledger::default());
     let (found, finds) = oneshot::channel::<Place>();
     let records = Arc::new(Late::default());

@@ -42,6 +42,8 @@ pub(super) struct Performed {
     pub(super) done: Vec<Done>,
     /// What failed, for people.
     pub(super) faults: Vec<String>,
+    /// The ledger took so long that something was not done.
+    pub(super) late: bool,
 }
 
 /// What is to be carried out.
@@ -54,21 +56,23 @@ pub(super) struct Work<'a> {
     /// The person who asked for it; nobody where a rule did.
     pub(super) by: Option<&'a str>,
     pub(super) at: Timestamp,
+    /// When that was on the clock's monotonic scale.
+    pub(super) decided: Duration,
     /// Who has to tell a new value before it is live.
     pub(super) brokers: Vec<BrokerId>,
 }
 
 /// What stands in a slot after a write, as far as it is known.
 enum Live {
-    /// All live brokers tell this.
+    /// The brokers agree on this.
     Agreed(Option<f64>),
     /// They differ, cannot be asked, or the write may still be applied.
     Unsure,
 }
 
 impl Engine {
-    /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one, where
-    /// all brokers tell the same.
+    /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one, where the
+    /// brokers agree on what stands.
     pub(super) async fn settle_intents(
         &self,
         store: &dyn LedgerStore,
@@ -97,9 +101,8 @@ impl Engine {
         work: Work<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Performed, LedgerFault> {
-        let Work { acts, mut changes, mut entries, by, at, brokers } = work;
+        let Work { acts, mut changes, mut entries, by, at, decided, brokers } = work;
         let mut performed = Performed::default();
-        let decided = self.clock.monotonic();
         let later = || self.clock.monotonic().saturating_sub(decided);
         changes.extend(acts.iter().map(change));
         entries.extend(acts.iter().map(|act| entry(act, by, at)));
@@ -129,7 +132,7 @@ impl Engine {
                 Some(live) => settled.push((hold, *live)),
                 None => {
                     performed.faults.push(format!(
-                        "not every broker tells the same of {}: nothing is written",
+                        "the brokers do not agree on {}, or too few answer: nothing is written",
                         hold.slot
                     ));
                     settled.push((hold, intent.from));
@@ -146,10 +149,11 @@ impl Engine {
             let (late, rest): (Vec<_>, Vec<_>) = expected.into_iter().partition(tightens);
             expected = rest;
             for (hold, intent) in late {
-                let took = later().as_secs_f64();
+                performed.late = true;
                 performed.faults.push(format!(
-                    "{}: {took:.1} s went by since it was decided, nothing is tightened",
-                    hold.slot
+                    "{}: more than {} s went by since it was decided, nothing is tightened",
+                    hold.slot,
+                    REACTION.as_secs()
                 ));
                 settled.push((hold, intent.from));
             }

@@ -31,7 +31,7 @@ impl Engine {
 
     /// Where one broker tells of a hold something else than the ledger, all of them are asked. While they differ nobody
     /// has changed anything.
-    pub(super) async fn confirm(&self, snapshot: &mut Snapshot, ledger: &Ledger, brokers: &[BrokerId]) {
+    pub(super) async fn ask_all(&self, snapshot: &mut Snapshot, ledger: &Ledger, brokers: &[BrokerId]) {
         let deviant = |(slot, ours): &(&Slot, f64)| !same(snapshot.get(slot), Some(*ours));
         let held = ledger.holds.values().filter(|hold| hold.intent.is_none());
         let deviants: Vec<(Slot, f64)> = held

@@ -52,6 +52,13 @@ struct World {
     commit_fails: u8,
     /// What the laggard tells, while it lags.
     lag: Option<Snapshot>,
+    /// The laggard does not answer.
+    down: bool,
+    /// How long the ledger takes to be written.
+    slow: Duration,
+    clock: Option<Arc<ManualClock>>,
+    /// What is left of the lease, when it is not long.
+    lease: Option<Duration>,
     /// Values as each broker told them last, to hold each write against.
     seen: BTreeMap<BrokerId, Snapshot>,
     /// A value that a human set and that was visible when we wrote over it.
@@ -92,6 +99,9 @@ impl Quotas for Sim {
 
     async fn told_by(&self, broker: BrokerId, slots: &[Slot]) -> Result<Snapshot, QuotaFault> {
         let mut world = self.world();
+        if world.down && broker == LAGGARD {
+            return Err(QuotaFault::Failed("no answer".to_owned()));
+        }
         let told = world.told_by(broker);
         let told: Snapshot = slots.iter().filter_map(|slot| Some((slot.clone(), told.get(slot)?))).collect();
         let seen = world.seen.entry(broker).or_default();
@@ -169,6 +179,9 @@ impl LedgerStore for Sim {
             world.commit_fails -= 1;
             return Err(LedgerFault::Unavailable("too few replicas".to_owned()));
         }
+        if let Some(clock) = &world.clock {
+            clock.advance(world.slow);
+        }
         for change in changes {
             // What cannot be read back would be lost with the process.
             let (key, value) = change.encode().unwrap();
@@ -183,7 +196,7 @@ impl LedgerStore for Sim {
     }
 
     fn lease_left(&self) -> Duration {
-        Duration::from_secs(60)
+        self.world().lease.unwrap_or(Duration::from_secs(60))
     }
 
     fn ledger(&self) -> Ledger {
@@ -245,6 +258,7 @@ impl Bench {
     fn new() -> Self {
         let sim = Sim::default();
         let clock = Arc::new(ManualClock::at_ms(1_000_000));
+        sim.world().clock = Some(Arc::clone(&clock));
         let engine = engine(&sim, &clock);
         Self { sim, clock, engine, policy: policy() }
     }
@@ -333,6 +347,80 @@ fn without_the_ledger_nothing_is_written_and_nothing_is_lost() {
 }
 
 #[test]
+fn what_was_decided_too_long_ago_tightens_nothing_and_that_is_said() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().slow = Duration::from_millis(2_500);
+        for _ in 0..20 {
+            bench.tick().await;
+        }
+        let tick = bench.tick().await;
+        assert!(tick.ledger_failed && tick.faults[0].contains("went by since"), "{tick:?}");
+        assert!(bench.sim.world().quotas.is_empty());
+        bench.sim.world().slow = Duration::ZERO;
+        while bench.sim.world().quotas.is_empty() {
+            bench.tick().await;
+        }
+        // What is given back is given back however long it takes.
+        bench.sim.world().slow = Duration::from_millis(2_500);
+        let sim = bench.sim.clone();
+        let order = Order::Release { entity: slot("wild").entity, key: None };
+        bench.engine.order(&sim, &order, "ops", "enough").await.unwrap();
+        assert!(sim.world().quotas.is_empty());
+    });
+}
+
+#[test]
+fn at_the_end_of_the_lease_nothing_is_written() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().lease = Some(Duration::from_secs(4));
+        for _ in 0..20 {
+            bench.tick().await;
+        }
+        assert!(bench.sim.world().quotas.is_empty());
+        assert!(bench.tick().await.faults[0].contains("the lease ends too soon"));
+    });
+}
+
+#[test]
+fn a_clock_that_jumped_ends_nothing_early() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.tick().await;
+        bench.clock.set_wall_ms(bench.clock.now_ms() + 3_600_000);
+        let sim = bench.sim.clone();
+        let exempt = Order::Exempt { entity: slot("wild").entity, until: Timestamp(bench.clock.now_ms()) };
+        for order in [Order::Reap, exempt] {
+            let refused = bench.engine.order(&sim, &order, "ops", "x").await;
+            assert!(matches!(refused, Err(OrderError::Clock(_))), "{refused:?}");
+        }
+        bench.engine.order(&sim, &Order::Pause, "ops", "x").await.unwrap();
+        assert!(sim.world().ledger.pause.is_some());
+    });
+}
+
+#[test]
+fn one_broker_of_three_that_does_not_answer_keeps_nothing_from_being_given_back() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        while bench.sim.world().quotas.is_empty() {
+            bench.tick().await;
+        }
+        bench.sim.world().down = true;
+        bench.sim.world().demand.insert("wild".to_owned(), MB);
+        for _ in 0..120 {
+            bench.tick().await;
+        }
+        assert!(bench.sim.world().quotas.is_empty());
+        assert!(bench.sim.world().ledger.holds.is_empty());
+    });
+}
+
+#[test]
 fn orders_are_carried_out_and_recorded() {
     block_on(async {
         let mut bench = Bench::new();
@@ -369,6 +457,7 @@ enum Step {
     Restart,
     Demand(u8, bool),
     Lag(bool),
+    Down(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -388,6 +477,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Restart),
         1 => (0..3u8, any::<bool>()).prop_map(|(who, wild)| Step::Demand(who, wild)),
         1 => any::<bool>().prop_map(Step::Lag),
+        1 => any::<bool>().prop_map(Step::Down),
     ]
 }
 
@@ -418,6 +508,7 @@ proptest! {
                         let rate = if wild { 20.0 * MB } else { MB };
                         bench.sim.world().demand.insert(name(who), rate);
                     }
+                    Step::Down(down) => bench.sim.world().down = down,
                     Step::Lag(lags) => {
                         let mut world = bench.sim.world();
                         world.lag = lags.then(|| world.quotas.clone());
@@ -427,6 +518,7 @@ proptest! {
             // Quiet again; longer than any hold lasts.
             bench.sim.world().fates.clear();
             bench.sim.world().lag = None;
+            bench.sim.world().down = false;
             bench.sim.world().commit_fails = 0;
             bench.sim.world().demand.values_mut().for_each(|rate| *rate = MB);
             for _ in 0..800 {

@@ -29,7 +29,7 @@ pub struct Leadership {
     pub store: Store,
     /// Grows with each leader.
     pub epoch: u64,
-    /// On the clock's monotonic scale: from here on nothing that an earlier leader sent can still take effect. Reconcile
+    /// On the clock's monotonic scale: from here on an earlier leader sends nothing any more. Reconcile
     /// before and after.
     pub act_from: Duration,
     place: Place,

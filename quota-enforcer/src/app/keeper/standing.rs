@@ -10,7 +10,10 @@ use crate::status::Role;
 #[derive(Clone)]
 pub enum Seat {
     /// It has not joined the others yet.
-    Joining,
+    Joining {
+        /// What went wrong at the last try, if there was one.
+        fault: Option<String>,
+    },
     /// Another process leads, or is chosen just now.
     Standby,
     /// It leads.
@@ -19,7 +22,8 @@ pub enum Seat {
         store: Arc<dyn LedgerStore>,
         /// Grows with each leader.
         epoch: u64,
-        /// On the clock's monotonic scale: nothing that an earlier leader sent takes effect from here on.
+        /// On the clock's monotonic scale: from here on an earlier leader sends nothing any more. What a
+        /// broker still forwards for it is an open intent.
         act_from: Duration,
     },
     /// It may not lead, and why.
@@ -29,7 +33,7 @@ pub enum Seat {
 impl Seat {
     pub(super) fn role(&self, now: Duration) -> Role {
         match self {
-            Self::Joining => Role::Starting,
+            Self::Joining { .. } => Role::Starting,
             Self::Standby => Role::Standby,
             Self::Office { act_from, .. } if now < *act_from => Role::Taking,
             Self::Office { .. } => Role::Leader,
@@ -48,7 +52,10 @@ impl Seat {
     /// Why it may not.
     pub(super) fn blocker(&self, now: Duration) -> Option<String> {
         match self {
-            Self::Joining => Some("this process has not joined the others yet".to_owned()),
+            Self::Joining { fault: None } => Some("this process has not joined the others yet".to_owned()),
+            Self::Joining { fault: Some(fault) } => {
+                Some(format!("this process has not joined the others: {fault}"))
+            }
             Self::Standby => Some("this process does not lead".to_owned()),
             Self::Office { act_from, .. } if now < *act_from => {
                 let left = act_from.saturating_sub(now).as_secs_f64().ceil();

@@ -153,7 +153,7 @@ impl Bench {
         };
         let (status, statuses) = watch::channel(Arc::default());
         let (config, current) = watch::channel(loaded(settings));
-        let (seat, seats) = watch::channel(Seat::Joining);
+        let (seat, seats) = watch::channel(Seat::Joining { fault: None });
         let (known, knowns) = watch::channel(Ledger { leader, ..Ledger::default() });
         let (orders, asked) = mpsc::channel(8);
         let readiness = Readiness::new();

@@ -37,6 +37,9 @@ async fn with_prometheus_stale_or_down_what_is_held_stays_and_nothing_else_begin
     // A client that is quiet cannot be told from one that is not seen.
     world.stage.wild.set_rate(CALM);
     nothing_moves(&world, &live, 8).await;
+    // People are heard all the same, though each tick waits for Prometheus.
+    world.run(&["pause", "--by", "tester", "--reason", "a test"]);
+    world.run(&["resume", "--by", "tester"]);
     world.stage.prometheus.server().signal(Signal::CONT).unwrap();
     world.released().await;
 
