@@ -40,7 +40,8 @@ impl End {
     fn fault(self) -> LedgerFault {
         match self {
             Self::Lost(text) => LedgerFault::Lost(text),
-            Self::Fenced | Self::Revoked | Self::Resigned | Self::Uncertain(_) => LedgerFault::Fenced,
+            Self::Uncertain(_) => LedgerFault::Unavailable(self.to_string()),
+            Self::Fenced | Self::Revoked | Self::Resigned => LedgerFault::Fenced,
         }
     }
 }
