@@ -245,6 +245,7 @@ impl Engine {
         let (now, decided) = (reading.now, self.clock.monotonic());
         let mut done = self.settle_intents(store, &brokers, now).await?;
         let plan = control::plan(order, &store.ledger(), by, reason, now)?;
+        faults.extend(plan.faults);
         let work = Work {
             acts: &plan.acts,
             changes: plan.changes,

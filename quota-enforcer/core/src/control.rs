@@ -53,6 +53,8 @@ pub struct Plan {
     pub acts: Vec<Act>,
     /// In words, for the one who asked.
     pub said: Vec<String>,
+    /// What is not done though it was asked for, in words.
+    pub faults: Vec<String>,
 }
 
 /// Why an order comes to nothing.
@@ -157,18 +159,20 @@ pub fn plan(order: &Order, ledger: &Ledger, by: &str, reason: &str, now: Timesta
                 return Err(Refused::NotHeld(entity.clone()));
             }
             release_all(held, &mut plan, by, reason, now);
-            plan.said.push(format!(
-                "{entity} is released; if it still takes too much, the next confirmation throttles it again (`exempt` prevents that)"
-            ));
+            if !plan.acts.is_empty() {
+                plan.said.push(format!(
+                    "if {entity} still takes too much, the next confirmation throttles it again (`exempt` prevents that)"
+                ));
+            }
         }
         Order::ReleaseAll => {
             release_all(ledger.holds.values().collect(), &mut plan, by, reason, now);
-            plan.said.push(format!("{} quotas are released", plan.acts.len()));
+            plan.said.push(format!("{} of {} quotas are given back", plan.acts.len(), ledger.holds.len()));
         }
         Order::Reap => {
-            let expired = ledger.holds.values().filter(|hold| hold.expires <= now).collect();
+            let expired: Vec<&Hold> = ledger.holds.values().filter(|hold| hold.expires <= now).collect();
+            plan.said.push(format!("{} of {} holds had expired", expired.len(), ledger.holds.len()));
             release_all(expired, &mut plan, by, "it expired", now);
-            plan.said.push(format!("{} of {} holds had expired", plan.acts.len(), ledger.holds.len()));
         }
     }
     for act in &plan.acts {
@@ -182,7 +186,10 @@ fn release_all(holds: Vec<&Hold>, plan: &mut Plan, by: &str, reason: &str, now: 
     for hold in holds {
         if hold.intent.is_some() {
             // It may stand or not, and may yet come.
-            plan.said.push(format!("{}: a write is under way and is read back first; ask again", hold.slot));
+            plan.faults.push(format!(
+                "{} is not released: a write of it has no answer yet, and is settled within about two minutes; ask again then",
+                hold.slot
+            ));
         } else {
             plan.acts.push(release(hold, by, reason, now));
         }
@@ -210,3 +217,6 @@ pub fn expired(ledger: &Ledger, now: Timestamp) -> Vec<Change> {
     let offences = offences.map(|offence| FactKey::Offence(offence.slot.clone()));
     exemptions.chain(offences).map(Change::Remove).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -303,7 +303,7 @@ fn a_history() {
 #[test]
 fn what_an_order_came_to() {
     let ordered = Ordered {
-        said: vec!["user=wild is released".to_owned()],
+        said: vec!["gives back user=wild producer_byte_rate".to_owned()],
         done: vec![Done {
             slot: slot("user=wild"),
             to: None,
