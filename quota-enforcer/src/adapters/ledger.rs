@@ -18,6 +18,7 @@
 //! Whatever is uncertain ends the leadership: the next one reads what is true.
 
 mod audit;
+mod batch;
 mod checks;
 mod claim;
 mod client;

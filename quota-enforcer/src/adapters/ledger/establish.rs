@@ -7,8 +7,9 @@ use quota_enforcer_core::ledger::{Change, Fact, Leader};
 use serde_json::Value;
 
 use super::audit::{Tail, tail};
+use super::batch::Batch;
 use super::read::{Facts, Reader};
-use super::store::{Batch, Known, leader};
+use super::store::{Known, leader};
 use super::writer::{Broken, Writer};
 use super::{Fault, Place};
 
