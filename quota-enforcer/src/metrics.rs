@@ -146,6 +146,7 @@ impl Collector for Gauges {
         rules(&status, &mut encoder)?;
         per_rule(&status, &mut encoder)?;
         throttles(&status, &mut encoder)?;
+        expiries(&status, &mut encoder)?;
         holds(&status, &mut encoder)
     }
 }
@@ -254,6 +255,24 @@ fn throttles(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(),
             ("owner", hold.owner.as_deref().unwrap_or_default()),
         ];
         ConstGauge::new(hold.ours.unwrap_or(0.0)).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// When each throttle of ours ends at the latest. Sentinels never do, and what a human took over stays.
+fn expiries(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+    let mut metric = encoder.encode_descriptor(
+        "quota_enforcer_expires_timestamp_seconds",
+        "When a throttle ends whatever is known; one that is past it cannot be ended",
+        None,
+        prometheus_client::metrics::MetricType::Gauge,
+    )?;
+    let ours = |hold: &&Hold| hold.purpose == Purpose::Throttle && hold.phase != Phase::Lost;
+    for hold in status.holds.iter().filter(ours) {
+        let entity = hold.slot.entity.to_string();
+        let labels =
+            [("rule", hold.rule.as_str()), ("entity", entity.as_str()), ("key", hold.slot.key.name())];
+        ConstGauge::new(hold.expires.0 as f64 / 1000.0).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
 }

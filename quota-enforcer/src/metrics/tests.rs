@@ -117,3 +117,22 @@ fn what_is_wrong_is_told_of_each_hold() {
         assert!(text.lines().any(|told| told == line), "{line}\n{text}");
     }
 }
+
+#[test]
+fn it_is_told_when_throttles_of_ours_end() {
+    let ends = |hold: Hold| Hold { expires: Timestamp(1_500), ..hold };
+    let holds = vec![
+        ends(hold("held", Phase::Holding, false)),
+        ends(hold("lost", Phase::Lost, false)),
+        Hold {
+            purpose: Purpose::Sentinel,
+            expires: Timestamp(i64::MAX),
+            ..hold("<default>", Phase::Holding, false)
+        },
+    ];
+    let text = told(Status { holds, ..Status::default() });
+    let told: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("quota_enforcer_expires_timestamp_seconds{")).collect();
+    let line = r#"quota_enforcer_expires_timestamp_seconds{rule="greedy",entity="user=held",key="producer_byte_rate"} 1.5"#;
+    assert_eq!(told, [line]);
+}
