@@ -4,11 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use quota_enforcer_core::entity::Entity;
+use quota_enforcer_core::ledger::Phase;
 use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::human;
 
 use super::reach::{Reach, reach};
-use super::text::{quota, relative, span};
+use super::text::{quota, relative, span, under_way};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::views::explain::{Bound, Explanation, OfKey, OfRule};
@@ -96,17 +97,25 @@ fn of_key(of: &OfKey, now: Timestamp, out: &mut dyn Write) -> io::Result<()> {
         } else {
             "probed from now on".to_owned()
         };
+        let standing = match hold.ours {
+            Some(ours) => format!("{} on each broker", human(of.key, ours)),
+            None if hold.phase == Phase::Lost => "nothing of ours any more".to_owned(),
+            None => "nothing of ours yet".to_owned(),
+        };
         writeln!(
             out,
-            "  held      {} by rule {}: {} on each broker of {} wanted, before us {}; since {}, {until}, ends {}",
+            "  held      {} by rule {}: {standing} of {} wanted, before us {}; since {}, {until}, ends {}",
             hold.phase.name(),
             hold.rule,
-            quota(of.key, hold.ours),
             human(of.key, hold.target),
             quota(of.key, hold.prior),
             hold.since,
             relative(hold.expires, now)
         )?;
+        if let Some(intent) = &hold.intent {
+            let write = under_way(of.key, intent, now);
+            writeln!(out, "  intent    {write}: not settled yet, nothing else is done with this quota")?;
+        }
     }
     if let Some(offence) = &of.offence {
         writeln!(

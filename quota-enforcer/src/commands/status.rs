@@ -3,11 +3,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use quota_enforcer_core::ledger::{Hold, Purpose};
+use quota_enforcer_core::ledger::{Hold, Phase, Purpose};
 use quota_enforcer_core::usage::human;
 
 use super::reach::{Reach, reach};
-use super::text::{Table, quota, relative, span};
+use super::text::{Table, quota, relative, span, under_way};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::status::{Role, Status};
@@ -99,11 +99,11 @@ fn holds(status: &Status, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\nheld: {}", throttles.len())?;
     let mut table = Table::new(&["ENTITY", "QUOTA", "PHASE", "BOUND", "TARGET", "SINCE", "ENDS", "RULE", ""]);
     for hold in throttles {
-        let remark = match (hold.ineffective, hold.verified, hold.intent) {
-            (Some(_), ..) => "does not bite",
-            (_, _, Some(_)) => "being written",
-            (_, Some(_), _) => "verified",
-            _ => "",
+        let remark = match (hold.ineffective, hold.verified, &hold.intent) {
+            (_, _, Some(intent)) => under_way(hold.slot.key, intent, status.at),
+            (Some(_), ..) => "does not bite".to_owned(),
+            (_, Some(_), _) => "verified".to_owned(),
+            _ => String::new(),
         };
         table.row([
             hold.slot.entity.to_string(),
@@ -114,12 +114,17 @@ fn holds(status: &Status, out: &mut dyn Write) -> io::Result<()> {
             relative(hold.since, status.at),
             relative(hold.expires, status.at),
             hold.rule.clone(),
-            remark.to_owned(),
+            remark,
         ]);
     }
     table.write(out, "  ")?;
     for hold in sentinels {
-        writeln!(out, "  sentinel {} {} for rule {}", hold.slot, quota(hold.slot.key, hold.ours), hold.rule)?;
+        let standing = match (&hold.intent, hold.phase) {
+            (Some(intent), _) => under_way(hold.slot.key, intent, status.at),
+            (None, Phase::Lost) => "lost: somebody changed it".to_owned(),
+            (None, _) => quota(hold.slot.key, hold.ours),
+        };
+        writeln!(out, "  sentinel {} {standing} for rule {}", hold.slot, hold.rule)?;
     }
     Ok(())
 }

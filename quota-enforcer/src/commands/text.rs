@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use quota_enforcer_core::ledger::Intent;
 use quota_enforcer_core::quota::Key;
 use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::human;
@@ -32,6 +33,13 @@ pub(crate) fn relative(at: Timestamp, now: Timestamp) -> String {
 /// A quota, or that there is none.
 pub(crate) fn quota(key: Key, value: Option<f64>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| human(key, value))
+}
+
+/// A write whose outcome is not known yet.
+pub(crate) fn under_way(key: Key, intent: &Intent, now: Timestamp) -> String {
+    let to =
+        intent.to.map_or_else(|| "taking it away".to_owned(), |to| format!("writing {}", human(key, to)));
+    format!("{to}, begun {}", relative(intent.at, now))
 }
 
 /// Columns that are as wide as their widest cell, two blanks apart.

@@ -50,6 +50,10 @@ pub(crate) fn hold(entity: &str) -> Hold {
     }
 }
 
+fn first() -> Intent {
+    Intent { from: None, to: Some(8e6), at: seconds(-40) }
+}
+
 fn verdict(entity: Option<&str>, state: State, why: &str) -> Verdict {
     Verdict {
         rule: "greedy".to_owned(),
@@ -104,7 +108,14 @@ pub(crate) fn status() -> Status {
         ],
         holds: vec![
             hold("user=wild"),
-            Hold { purpose: Purpose::Sentinel, ours: Some(1e12), ..hold("client-id=<default>") },
+            // The first bound of this one is not set yet.
+            Hold { ours: None, intent: Some(first()), ..hold("user=new") },
+            Hold {
+                purpose: Purpose::Sentinel,
+                ours: Some(1e12),
+                intent: None,
+                ..hold("client-id=<default>")
+            },
         ],
         offences: vec![Offence {
             slot: slot("user=wild"),
@@ -231,6 +242,10 @@ fn an_explanation() {
         }),
         write: Some(Write { to: 5e6, hazards: vec!["it would bind the protected user `spy`".to_owned()] }),
     };
+    let begun = OfKey {
+        hold: Some(Hold { ours: None, intent: Some(first()), prior: None, ..hold("user=wild") }),
+        ..key.clone()
+    };
     let blind = OfKey {
         key: Key::ConsumerByteRate,
         quotas_known: false,
@@ -256,7 +271,7 @@ fn an_explanation() {
         at: NOW,
         protected: Some("user `wild`".to_owned()),
         exemption: status().exemptions.pop(),
-        keys: vec![key, blind, calm],
+        keys: vec![key, blind, calm, begun],
         faults: vec!["cannot read the burn rates".to_owned()],
     };
     insta::assert_snapshot!("explain", text(|out| commands::explain::render(&explanation, out)));
