@@ -80,6 +80,24 @@ fn the_example_is_read_without_a_word() {
     }
 }
 
+/// The file with whatever stands in comments there, without what excludes it.
+#[test]
+fn the_example_has_every_key_and_its_comments_are_read_too() {
+    let text = fs::read_to_string(here().join("../examples/quota-enforcer.yaml")).unwrap();
+    let commented = regex_lite::Regex::new(r"(?m)^(\s*)# ([a-z_.]+: \S)").unwrap();
+    let text = commented.replace_all(&text, "$1$2");
+    let token = "  token_file: /etc/quota-enforcer/prometheus-token\n";
+    assert!(text.contains(token));
+    let text = text.replace(token, "");
+    let keys = regex_lite::Regex::new(r"pub\(super\) (\w+):").unwrap();
+    for key in keys.captures_iter(include_str!("file.rs")) {
+        let key = regex_lite::Regex::new(&format!(r"(^|\W){}:", &key[1])).unwrap();
+        assert!(key.is_match(&text), "{key} is missing");
+    }
+    let settings = load(&Source::new("x", text)).map_err(|errors| rendered(&errors)).unwrap().0;
+    assert!(settings.prometheus.basic.is_some() && settings.policy.rules[2].sentinel.is_some());
+}
+
 #[test]
 fn bad_files_are_refused_with_the_diagnostics_beside_them() {
     for path in files("testdata/bad") {
