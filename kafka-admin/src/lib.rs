@@ -31,7 +31,8 @@
 //!
 //! # What a call costs at most
 //! Every call ends within `admin.timeout.ms` (or [`Client::with_timeout`]), with an answer or an [`Error`] that names request, broker and reason.
-//! Nothing is sent after that, not even by a process that was stopped meanwhile. Reads are tried again, on another broker where any will do.
+//! Nothing is sent after that, not even by a process that was stopped meanwhile; what a broker has in its socket by then it may carry out much later,
+//! when it was frozen. Reads are tried again, on another broker where any will do.
 //! A write is tried again only when surely no broker got it; otherwise [`Error::outcome`] is [`Outcome::Unknown`] and the caller looks before
 //! acting again. What a broker sends is bounded in size and checked before it is decoded.
 
