@@ -191,17 +191,6 @@ pub fn check_sentinel(index: &Index<'_>, entity: &Entity, value: f64, policy: &P
     hazards
 }
 
-/// The write may move series of clients other than the entity's own to other labels: a level comes into use or goes out
-/// of it, or a default takes clients over while several levels are in use. Readings from before it say nothing about now.
-#[must_use]
-pub fn relabels(index: &Index<'_>, entity: &Entity, to: Option<f64>) -> bool {
-    if index.get(entity).is_some() == to.is_some() {
-        return false;
-    }
-    let (before, after) = (index.levels(), index.levels_after(entity, to));
-    before != after || (entity.is_default() && after.count() > 1)
-}
-
 fn basics(index: &Index<'_>, entity: &Entity, to: f64, ours: Option<f64>) -> Vec<Hazard> {
     let whole = index.key() == Key::RequestPercentage || to.fract() == 0.0;
     let invalid = !(to.is_finite() && to > 0.0 && whole);

@@ -185,20 +185,6 @@ impl<'a> Index<'a> {
         Levels { user: self.users > 0, client_id: self.client_ids > 0, pair: self.pairs > 0 }
     }
 
-    /// The levels in use after one quota was set or (`None`) removed.
-    #[must_use]
-    pub fn levels_after(&self, entity: &Entity, to: Option<f64>) -> Levels {
-        let mut levels = self.levels();
-        let stands = self.get(entity).is_some();
-        let (used, count) = match entity.kind() {
-            Kind::User => (&mut levels.user, self.users),
-            Kind::ClientId => (&mut levels.client_id, self.client_ids),
-            Kind::Pair => (&mut levels.pair, self.pairs),
-        };
-        *used = to.is_some() || count > usize::from(stands);
-        levels
-    }
-
     /// The tags of a client's sensor. With one level in use they are those of the level, for every client; with several,
     /// those of the level that binds the client, or else the client id alone. The tags of a client that is not wholly
     /// known are what is known of it. With no level in use there is no sensor; the tags are those that Kafka would form.
@@ -303,14 +289,6 @@ mod tests {
                 let levels = Levels { user: tags.client_id.is_none(), client_id: tags.user.is_none(), pair: tags == whole };
                 prop_assert_eq!(levels, index.levels());
             }
-        }
-
-        #[test]
-        fn levels_after_a_write_are_those_of_the_snapshot_after_it(snapshot in any_snapshot(), entity in entity(), to in proptest::option::of(1.0..9.0f64)) {
-            let told = Index::new(&snapshot, KEY).levels_after(&entity, to);
-            let mut after = snapshot.clone();
-            after.set(Slot { entity, key: KEY }, to);
-            prop_assert_eq!(told, Index::new(&after, KEY).levels());
         }
     }
 

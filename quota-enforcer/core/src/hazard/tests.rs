@@ -177,36 +177,4 @@ proptest! {
             prop_assert_eq!(tightens, hazards.is_empty(), "{:?}", hazards);
         }
     }
-
-    /// A client whose own quota is not written and whose tags change was warned of.
-    #[test]
-    fn relabelling_is_foretold(snapshot in any_snapshot(), entity in any_entity(), to in proptest::option::of(1.0..9.0f64), user in "[abc]", client_id in "[abc]") {
-        let whole = Client { user: Some(user), client_id: Some(client_id) };
-        let before = Index::new(&snapshot, KEY);
-        let mut after = snapshot.clone();
-        after.set(Slot { entity: entity.clone(), key: KEY }, to);
-        let after = Index::new(&after, KEY);
-        let own = entity.covers(&whole) && !entity.is_default();
-        if !own && before.tags(&whole) != after.tags(&whole) {
-            prop_assert!(relabels(&before, &entity, to));
-        }
-    }
-}
-
-#[test]
-fn one_more_throttle_at_a_level_in_use_relabels_nobody_else() {
-    let snapshot = snapshot(&[("client-id=<default>", SENTINEL), ("user=a", 1.0)]);
-    let index = Index::new(&snapshot, KEY);
-    for (text, to, relabelled) in [
-        ("client-id=c", Some(1.0), false),
-        ("user=b", Some(1.0), false),
-        ("user=a", Some(2.0), false),
-        ("user=a", None, true),
-        ("user=a,client-id=c", Some(1.0), true),
-        ("user=<default>", Some(1.0), true),
-        ("client-id=<default>", None, true),
-        ("client-id=x", None, false),
-    ] {
-        assert_eq!(relabels(&index, &entity(text), to), relabelled, "{text} {to:?}");
-    }
 }
