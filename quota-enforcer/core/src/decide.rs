@@ -5,6 +5,7 @@
 //! exemption, pause, budget, hazards of the write, caps. Every client that is not calm gets a verdict with the reason.
 
 mod caps;
+mod changes;
 mod enter;
 mod measure;
 mod sentinel;
@@ -15,7 +16,7 @@ mod track;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ use crate::step::{Safety, Window};
 use crate::time::Timestamp;
 use crate::usage::{Answer, BrokerId, Index, Rates, Requirements, Unknown, Usage};
 
+use changes::Changes;
 use measure::baseline;
 pub use track::REACTION;
 use track::Track;
@@ -66,7 +68,7 @@ pub struct Memory {
     /// Readings of a key count from here on.
     settled: BTreeMap<Key, Timestamp>,
     /// When quotas were tightened within the last minute.
-    changes: VecDeque<Timestamp>,
+    changes: Changes,
     /// Since which sample the rate has been above a bound of ours.
     above: BTreeMap<Slot, Timestamp>,
 }
@@ -255,13 +257,7 @@ impl Act {
     /// It lowers somebody's bound.
     #[must_use]
     pub fn tightens(&self) -> bool {
-        use crate::ledger::Purpose;
-        let Some(intent) = self.hold.intent else { return false };
-        match (self.hold.purpose, intent.from, intent.to) {
-            (Purpose::Sentinel, ..) | (_, _, None) => false,
-            (_, None, Some(_)) => true,
-            (_, Some(from), Some(to)) => to < from,
-        }
+        self.hold.tightens()
     }
 }
 
@@ -371,7 +367,7 @@ pub fn decide(
 
     memory.notice_levels(&scene);
     memory.above.retain(|slot, _| ledger.holds.contains_key(slot));
-    memory.changes.retain(|at| now.since(*at) < Duration::from_secs(60) && *at <= now);
+    memory.changes.notice(ledger, now);
     tend::holds(&scene, memory, &mut outcome);
     sentinel::wanted(&scene, &mut outcome);
     let proposals = enter::proposals(&scene, memory, &mut outcome);
@@ -380,7 +376,6 @@ pub fn decide(
 
     // What frees a client goes before what binds one.
     outcome.acts.sort_by_key(Act::tightens);
-    memory.changes.extend(outcome.acts.iter().filter(|act| act.tightens()).map(|_| now));
     outcome
 }
 

@@ -114,6 +114,15 @@ pub struct Intent {
     pub at: Timestamp,
 }
 
+impl Hold {
+    /// The write under way lowers somebody's bound.
+    #[must_use]
+    pub fn tightens(&self) -> bool {
+        let lowers = |Intent { from, to, .. }: Intent| to.is_some_and(|to| from.is_none_or(|from| to < from));
+        self.purpose == Purpose::Throttle && self.intent.is_some_and(lowers)
+    }
+}
+
 /// An offence that is over, remembered so that the next one is held longer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offence {

@@ -19,7 +19,7 @@ pub(super) fn admit(scene: &Scene<'_>, memory: &Memory, proposals: Vec<Proposal>
         None
     } else if scene.ledger.throttles().count() + new > scene.policy.caps.throttles {
         Some(Cap::Throttles)
-    } else if memory.changes.len() + steps + new > scene.policy.caps.changes_per_minute {
+    } else if memory.changes.count() + steps + new > scene.policy.caps.changes_per_minute {
         Some(Cap::ChangesPerMinute)
     } else {
         None
@@ -100,7 +100,7 @@ fn refuse(proposals: Vec<Proposal>, cap: Cap, outcome: &mut Outcome) {
 
 /// Steps of holds that would pass the cap on changes wait for the next tick, in the order of their slots.
 fn hold_steps(scene: &Scene<'_>, memory: &Memory, outcome: &mut Outcome) {
-    let mut left = scene.policy.caps.changes_per_minute.saturating_sub(memory.changes.len());
+    let mut left = scene.policy.caps.changes_per_minute.saturating_sub(memory.changes.count());
     let mut waiting = false;
     outcome.acts.retain(|act| {
         if !act.tightens() {
