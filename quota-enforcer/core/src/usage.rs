@@ -57,6 +57,9 @@ pub struct Rates {
     pub brokers: BTreeMap<BrokerId, Rate>,
     /// The oldest of the readings.
     pub at: Timestamp,
+    /// The newest of them: only when `at` is later than this was, every broker has been scraped again.
+    #[serde(default)]
+    pub newest: Timestamp,
     /// How many brokers were scraped, of how many.
     pub covered: (usize, usize),
 }
@@ -225,7 +228,7 @@ impl<'a> Index<'a> {
     pub fn rates(&self, entity: &'a Entity, need: &Requirements, now: Timestamp) -> Result<Rates, Unknown> {
         let covered = self.coverage(need, now)?;
         let mut brokers: BTreeMap<BrokerId, Rate> = BTreeMap::new();
-        let mut at = now;
+        let (mut at, mut newest) = (now, Timestamp(i64::MIN));
         for reading in self.readings_of(entity) {
             // A broker that left the cluster takes its sensors with it.
             if !self.brokers.contains(&reading.broker) {
@@ -241,7 +244,7 @@ impl<'a> Index<'a> {
             if reading.at < need.not_before {
                 return Err(Unknown::Settling { until: need.not_before });
             }
-            at = at.min(reading.at);
+            (at, newest) = (at.min(reading.at), newest.max(reading.at));
             let rate = brokers.entry(reading.broker).or_insert(Rate { now: 0.0, peak: 0.0 });
             rate.now += reading.rate;
             rate.peak += reading.peak.max(reading.rate);
@@ -249,7 +252,7 @@ impl<'a> Index<'a> {
         if brokers.is_empty() {
             return Err(Unknown::Vanished);
         }
-        Ok(Rates { brokers, at, covered })
+        Ok(Rates { brokers, at, newest, covered })
     }
 
     /// What all clients together use on each broker.

@@ -79,16 +79,16 @@ fn look(
         let key = (rule.name.clone(), entity.clone());
         let gap = scene.gap(rule);
         let track = memory.tracks.entry(key).or_default();
+        let confirmed = track.push(&measured.rates, over, calm, rule.confirm, gap);
+        let count = track.over_count(rule.confirm);
         let rise = track.rise(&measured.rates, scene.now, scene.window.longest);
-        let confirmed = track.push(measured.rates.at, over, calm, rule.confirm, gap);
-        let (count, still_over) = (track.over_count(rule.confirm), track.is_over());
         if !confirmed {
             if over {
                 outcome.verdicts.push(not_yet(rule, entity, &measured, count));
             }
             continue;
         }
-        match judge(scene, rule, entity, &measured, still_over, rise) {
+        match judge(scene, rule, entity, &measured, over, rise) {
             Ok(proposal) => found.push(proposal),
             Err(verdict) => outcome.verdicts.push(*verdict),
         }
@@ -127,20 +127,20 @@ fn judge(
     rule: &Rule,
     entity: &Entity,
     measured: &Measured,
-    still_over: bool,
+    over: bool,
     rise: f64,
 ) -> Result<Proposal, Box<Verdict>> {
     let block = |by| Box::new(blocked(rule, entity, Some(measured), by));
     let not_known = |reason| Box::new(unknown(rule, Some(entity.clone()), reason));
     let spared = spares(scene, rule, entity);
     if rule.mode == Mode::Observe {
-        return Err(Box::new(observed(rule, entity, measured, still_over, spared)));
+        return Err(Box::new(observed(rule, entity, measured, over, spared)));
     }
     if let Some(by) = spared {
         return Err(block(by));
     }
-    if rule.mode < Mode::Enforce || !still_over {
-        return Err(Box::new(flagged(rule, entity, measured, still_over)));
+    if rule.mode < Mode::Enforce || !over {
+        return Err(Box::new(flagged(rule, entity, measured, over)));
     }
     if let Some(guard) = &rule.when {
         let burn = burn(scene, guard).map_err(not_known)?;
@@ -246,7 +246,7 @@ fn protects(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Option<String> {
         .or_else(|| members(scene, rule, entity).into_iter().find_map(|client| protected.find_client(client)))
 }
 
-/// The tags of all sensors that the entity covers, of any key: whoever a quota would bind.
+/// The tags of the sensors of the rule's key that the entity covers: whoever a quota would bind, as far as it has such a sensor.
 pub(super) fn members<'s>(scene: &'s Scene<'_>, rule: &Rule, entity: &'s Entity) -> Vec<&'s Client> {
     let index = scene.index(rule.key).ok();
     index.into_iter().flat_map(|index| index.readings_of(entity)).map(|reading| &reading.client).collect()
@@ -284,14 +284,8 @@ fn blocked(rule: &Rule, entity: &Entity, measured: Option<&Measured>, by: Block)
 }
 
 /// As [`flagged`], for a rule that tells nobody; and what would spare the client if the rule did more.
-fn observed(
-    rule: &Rule,
-    entity: &Entity,
-    measured: &Measured,
-    still_over: bool,
-    spared: Option<Block>,
-) -> Verdict {
-    let verdict = flagged(rule, entity, measured, still_over);
+fn observed(rule: &Rule, entity: &Entity, measured: &Measured, over: bool, spared: Option<Block>) -> Verdict {
+    let verdict = flagged(rule, entity, measured, over);
     let why = match spared {
         Some(by) => format!("{}; it would be spared: {by}", verdict.why),
         None => verdict.why,
@@ -299,8 +293,8 @@ fn observed(
     Verdict { state: State::Observed, why, ..verdict }
 }
 
-fn flagged(rule: &Rule, entity: &Entity, measured: &Measured, still_over: bool) -> Verdict {
-    let why = if still_over {
+fn flagged(rule: &Rule, entity: &Entity, measured: &Measured, over: bool) -> Verdict {
+    let why = if over {
         format!(
             "{} is above {}; the rule's mode goes no further",
             value(rule, measured.value),

@@ -44,7 +44,7 @@ pub(super) fn measure<'a>(
         Measure::TimesBaseline => rates.total() / baseline(scene, rule, entity)?,
         Measure::Query(_) => {
             let answer = answer(scene, rule, entity)?;
-            rates.at = rates.at.min(answer.at);
+            (rates.at, rates.newest) = (rates.at.min(answer.at), rates.newest.max(answer.at));
             answer.value
         }
     };

@@ -27,8 +27,8 @@ const PROBE: f64 = 2.0;
 pub(super) fn holds(scene: &Scene<'_>, memory: &mut Memory, outcome: &mut Outcome) {
     for hold in scene.ledger.holds.values() {
         // A write under way is read back first; until then nobody knows what stands.
-        if hold.intent.is_some() {
-            outcome.verdicts.push(held(hold, None, "a write is being read back".to_owned()));
+        if let Some(intent) = hold.intent {
+            outcome.verdicts.push(held(hold, None, under_way(hold, &intent)));
             continue;
         }
         match hold.purpose {
@@ -36,6 +36,13 @@ pub(super) fn holds(scene: &Scene<'_>, memory: &mut Memory, outcome: &mut Outcom
             Purpose::Throttle => throttle(scene, memory, hold, outcome),
         }
     }
+}
+
+fn under_way(hold: &Hold, intent: &Intent) -> String {
+    let write = intent.to.map_or("the removal of the quota".to_owned(), |to| {
+        format!("a write of {}", human(hold.slot.key, to))
+    });
+    format!("{write} is being read back since {}", intent.at)
 }
 
 /// Ours still stands, or a human took over.
@@ -112,6 +119,7 @@ fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut O
     match measure(scene, rule, &hold.slot.entity, not_before, &totals) {
         // Kept as it is until it expires.
         Err(reason) => {
+            memory.above.remove(&hold.slot);
             let why = format!("{reason}; the quota stays as it is until {}", hold.expires);
             let mut verdict = held(hold, None, why);
             if !matches!(reason, Unknown::Settling { .. }) {
@@ -157,8 +165,11 @@ fn harms(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Hazard> {
     let members = members(scene, rule, entity);
     let hazards =
         hazard::check(scene.quotas.get(&rule.key)?, entity, ours, hold.ours, &members, scene.policy);
-    hazards.into_iter().find(|hazard| {
-        matches!(hazard, Hazard::Escapes { .. } | Hazard::Loosens { .. } | Hazard::BindsProtected { .. })
+    hazards.into_iter().find(|hazard| match hazard {
+        // A limit above ours cannot free whom ours slows.
+        Hazard::Escapes { limit, .. } => ours > *limit,
+        Hazard::Loosens { .. } | Hazard::BindsProtected { .. } => true,
+        _ => false,
     })
 }
 
@@ -174,6 +185,13 @@ fn known(
     let bound = hold.ours.unwrap_or(hold.target);
     let worst = measured.rates.worst();
     let bites = worst <= bound * BITES + scene.swing(rule);
+    let pressed = worst >= bound * PRESSED;
+    let calm = !pressed && measured.value <= rule.release;
+    // Whatever becomes of the hold: what comes after it is compared with this.
+    let track = memory.tracks.entry((rule.name.clone(), hold.slot.entity.clone())).or_default();
+    track.push(&measured.rates, measured.value > rule.enter, calm, rule.confirm, scene.gap(rule));
+    // One quiet sample may be a client that stalled, or a broker that came back with empty counters.
+    let stays_calm = calm && track.calm_count(rule.confirm) >= rule.confirm.k;
     let mut verdict = held(hold, Some(&measured), String::new());
 
     if bites {
@@ -216,12 +234,7 @@ fn known(
         return;
     }
 
-    let pressed = worst >= bound * PRESSED;
-    let calm = !pressed && measured.value <= rule.release;
-    // One quiet sample may be a client that stalled, or a broker that came back with empty counters.
-    let track = memory.tracks.entry((rule.name.clone(), hold.slot.entity.clone())).or_default();
-    track.push(measured.rates.at, measured.value > rule.enter, calm, rule.confirm, scene.gap(rule));
-    let act = if calm && track.calm_count(rule.confirm) >= rule.confirm.k && now >= hold.earliest {
+    let act = if stays_calm && now >= hold.earliest {
         let why = format!("calm: {} is below the release threshold", value(rule, measured.value));
         Some(release(scene, hold, Some((&measured, rule)), why))
     } else {

@@ -1,6 +1,7 @@
 //! A small cluster that obeys its quotas, and the decisions about it.
 
 mod guards;
+mod samples;
 mod unknown;
 mod world;
 
@@ -10,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entity::Kind;
-use crate::ledger::{Exemption, Pause, Purpose};
+use crate::ledger::{Exemption, Intent, Pause, Purpose};
 use crate::policy::{BudgetGuard, Confirm, Limit, Measure, Mode, Pattern};
 use world::{KEY, MB, World, client, policy, rule, slot_of};
 
@@ -19,9 +20,17 @@ fn states(tick: &Outcome, rule: &str) -> Vec<String> {
     of_rule.map(|verdict| format!("{:?}", verdict.state)).collect()
 }
 
+/// Brokers are scraped all at once, or one after the other.
+const WORLDS: [fn(Policy) -> World; 2] = [World::new, World::spread];
+
 #[test]
 fn an_abuser_is_cut_in_steps_held_and_released_to_what_was_before() {
-    let mut world = World::new(policy(vec![rule()]));
+    for world in WORLDS {
+        cut_held_and_released(world(policy(vec![rule()])));
+    }
+}
+
+fn cut_held_and_released(mut world: World) {
     world.demand("wild", 20.0 * MB);
     world.demand("good", 1.0 * MB);
     world.run_until("caught", |world| world.quota("wild").is_some());
@@ -102,14 +111,43 @@ fn one_quiet_sample_frees_nobody() {
 
 #[test]
 fn who_goes_on_is_probed_caught_and_held_longer() {
+    for world in WORLDS {
+        let mut world = world(policy(vec![rule()]));
+        world.demand("wild", 20.0 * MB);
+        world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+        world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
+        world.run_until("cut again", |world| world.phase("wild") == Some(Phase::Cutting));
+        assert_eq!(world.ledger.holds.values().next().unwrap().offence, 2);
+        // Whatever happens, it ends.
+        world.run_until("expired", |world| world.ledger.holds.is_empty() && world.quota("wild").is_none());
+    }
+}
+
+#[test]
+fn a_write_under_way_is_told_with_its_value_and_its_time() {
     let mut world = World::new(policy(vec![rule()]));
     world.demand("wild", 20.0 * MB);
     world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
-    world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
-    world.run_until("cut again", |world| world.phase("wild") == Some(Phase::Cutting));
-    assert_eq!(world.ledger.holds.values().next().unwrap().offence, 2);
-    // Whatever happens, it ends.
-    world.run_until("expired", |world| world.ledger.holds.is_empty() && world.quota("wild").is_none());
+    let mut told = |to| {
+        let hold = world.ledger.holds.values_mut().next().unwrap();
+        hold.intent = Some(Intent { from: hold.ours, to, at: Timestamp(1_700_000_000_000) });
+        world.tick().verdicts[0].why.clone()
+    };
+    assert_eq!(told(Some(1.5 * MB)), "a write of 1.50 MB/s is being read back since 2023-11-14 22:13:20Z");
+    assert_eq!(told(None), "the removal of the quota is being read back since 2023-11-14 22:13:20Z");
+}
+
+#[test]
+fn one_more_throttle_at_a_level_in_use_relabels_nobody_else() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.snapshot.set(slot_of("other"), Some(1e12));
+    world.demand("wild", 20.0 * MB);
+    world.demand("good", 1.0 * MB);
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    for _ in 0..30 {
+        let outcome = world.tick();
+        assert!(outcome.verdicts.iter().all(|verdict| verdict.entity == Some(client("wild"))), "{outcome:?}");
+    }
 }
 
 #[test]
@@ -283,9 +321,10 @@ proptest! {
     /// steps keep pauses within the bound is shown where they are taken, against a broker's sensor.
     #[test]
     fn writes_are_ours_safe_and_bounded(
+        world in prop::sample::select(&WORLDS),
         seed in prop::collection::vec((0..4usize, rate(), 0..6u8), 1..120),
     ) {
-        let mut world = World::new(policy(vec![rule()]));
+        let mut world = world(policy(vec![rule()]));
         world.demand("good", 1.0 * MB);
         for (who, rate, event) in seed {
             let name = format!("client-{who}");

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::states;
 use super::world::{KEY, MB, World, client, policy, rule};
-use crate::decide::{Cap, Outcome, State};
+use crate::decide::{Cap, Memory, Outcome, State};
+use crate::entity::Kind;
 use crate::ledger::{Exemption, Phase};
 use crate::policy::{Floor, Limit, Mode, Pattern, Rule, Select};
 use crate::quota::Slot;
@@ -148,6 +149,54 @@ fn no_more_than_so_many_quotas_are_tightened_in_a_minute() {
     world.run_until("the next step", |world| world.quota("c0") < first.0);
 }
 
+#[test]
+fn a_quota_that_could_not_be_set_is_no_change() {
+    let (mut world, outcome) = crowd(2, |world| {
+        world.policy.caps.changes_per_minute = 2;
+        world.refuses = true;
+    });
+    assert_eq!((outcome.acts.len(), held(&world)), (2, 0));
+    for _ in 0..30 {
+        let outcome = world.tick();
+        assert_eq!((outcome.acts.len(), outcome.capped), (2, vec![]));
+    }
+    // It may or may not be set: it counts.
+    let mut open = world.tick().acts[0].hold.clone();
+    open.slot.entity = client("gone");
+    world.ledger.holds.insert(open.slot.clone(), open);
+    assert_eq!(world.tick().capped, [Cap::ChangesPerMinute]);
+    world.ledger.holds.clear();
+    world.refuses = false;
+    world.tick();
+    assert_eq!(held(&world), 2);
+}
+
+#[test]
+fn the_changes_of_a_leader_before_count_and_a_raised_bound_does_not() {
+    let (mut world, _) = crowd(2, |world| world.policy.caps.changes_per_minute = 2);
+    let caught = world.now;
+    world.memory = Memory::default();
+    world.demand("c2", 20.0 * MB);
+    let mut capped = false;
+    while world.now + Duration::from_secs(1) < caught + Duration::from_secs(60) {
+        capped |= world.tick().capped == [Cap::ChangesPerMinute];
+        assert_eq!(world.quota("c2"), None);
+    }
+    assert!(capped);
+
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
+    world.tick();
+    assert_eq!(world.memory.changes.count(), 0);
+    world.run_until("cut again", |world| {
+        let hold = world.ledger.holds.values().next().unwrap();
+        hold.phase == Phase::Cutting && hold.written.unwrap() == world.now
+    });
+    world.tick();
+    assert_eq!(world.memory.changes.count(), 1);
+}
+
 /// Floors that a baseline of `baseline` over all brokers makes, for a client that demands 20 MB/s and would get 0.9 MB/s.
 fn spared(baseline: Option<f64>) -> World {
     let floor = Floor { bound: 0.1 * MB, times_baseline: Some(1.5) };
@@ -239,6 +288,57 @@ fn a_stricter_quota_of_somebody_that_ours_would_outrank_ends_ours() {
     assert!(outcome.acts[0].why.contains("it would give client-id=wild more than"), "{outcome:?}");
     assert_eq!((world.quota("wild"), world.ledger.holds.len()), (None, 0));
     assert_eq!(world.snapshot.get(&default), Some(ours / 2.0));
+}
+
+#[test]
+fn a_shared_limit_of_somebody_ends_a_hold_on_a_pair_only_if_it_is_stricter() {
+    let mut world = World::new(policy(vec![Rule { entity: Kind::Pair, ..rule() }]));
+    world.demand("alice/wild", 20.0 * MB);
+    world.demand("bob/good", 1.0 * MB);
+    world.run_until("held", |world| world.phase("alice/wild") == Some(Phase::Holding));
+    let ours = world.quota("alice/wild").unwrap();
+    for shared in ["user=<default>", "user=alice", "client-id=wild"] {
+        let shared = Slot { entity: shared.parse().unwrap(), key: KEY };
+        for looser in [50.0 * MB, ours] {
+            world.snapshot.set(shared.clone(), Some(looser));
+            for _ in 0..20 {
+                world.tick();
+                assert_eq!(world.quota("alice/wild"), Some(ours), "{} {looser}", shared.entity);
+            }
+        }
+        world.snapshot.set(shared, None);
+    }
+    world.snapshot.set(Slot { entity: "user=<default>".parse().unwrap(), key: KEY }, Some(ours / 2.0));
+    let outcome = world.tick();
+    assert!(
+        outcome.acts[0].why.contains("it would take user=alice,client-id=wild out of the limit"),
+        "{outcome:?}"
+    );
+    assert_eq!((world.quota("alice/wild"), world.ledger.holds.len()), (None, 0));
+}
+
+#[test]
+fn what_was_above_a_bound_before_nothing_was_known_is_no_evidence_after_it() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    for _ in 0..3 {
+        world.deaf = true;
+        for _ in 0..6 {
+            world.tick();
+        }
+        world.blind = true;
+        for _ in 0..15 {
+            world.tick();
+        }
+        world.blind = false;
+        for _ in 0..6 {
+            world.tick();
+            assert!(world.ledger.holds.values().all(|hold| hold.ineffective.is_none()));
+        }
+        world.deaf = false;
+        world.tick();
+    }
 }
 
 #[test]

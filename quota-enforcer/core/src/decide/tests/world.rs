@@ -1,4 +1,4 @@
-//! A cluster of three brokers whose sensors follow demand and quotas at once.
+//! A cluster of three brokers whose sensors follow demand and quotas at once, and are scraped all together or one by one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,8 +23,20 @@ pub(super) fn client(name: &str) -> Entity {
     Entity::client_id(name)
 }
 
+/// Of a client id, or of a `user/client-id`.
 pub(super) fn slot_of(name: &str) -> Slot {
-    Slot { entity: client(name), key: KEY }
+    let entity =
+        name.split_once('/').map_or_else(|| client(name), |(user, client_id)| Entity::pair(user, client_id));
+    Slot { entity, key: KEY }
+}
+
+fn tags(name: &str) -> Client {
+    match name.split_once('/') {
+        Some((user, client_id)) => {
+            Client { user: Some(user.to_owned()), client_id: Some(client_id.to_owned()) }
+        }
+        None => Client { user: None, client_id: Some(name.to_owned()) },
+    }
 }
 
 pub(super) fn rule() -> Rule {
@@ -90,10 +102,17 @@ pub(super) struct World {
     /// As Kafka does: no quota, no series.
     pub(super) only_with_quota: bool,
     pub(super) no_snapshot: bool,
+    /// The controller takes no quota.
+    pub(super) refuses: bool,
     pub(super) unscraped: Vec<i32>,
+    /// Between two ticks.
+    step: Duration,
+    /// Each broker's first scrape after the start; the next ones follow in the evidence's interval.
+    offsets: BTreeMap<i32, Duration>,
+    started: Timestamp,
     demands: BTreeMap<String, f64>,
     last: Usage,
-    memory: Memory,
+    pub(super) memory: Memory,
 }
 
 impl World {
@@ -112,11 +131,25 @@ impl World {
             hidden: false,
             only_with_quota: false,
             no_snapshot: false,
+            refuses: false,
             unscraped: Vec::new(),
+            step: Duration::from_secs(1),
+            offsets: BROKERS.into_iter().map(|broker| (broker, Duration::ZERO)).collect(),
+            started: Timestamp(1_000_000),
             demands: BTreeMap::new(),
             last: Usage::default(),
             memory: Memory::default(),
         }
+    }
+
+    /// Ticks every five seconds, each broker scraped every fifteen, at its own time.
+    pub(super) fn spread(policy: Policy) -> Self {
+        let mut world = Self::new(policy);
+        world.step = Duration::from_secs(5);
+        world.offsets = BROKERS.into_iter().zip([1, 8, 14].map(Duration::from_secs)).collect();
+        let evidence = &mut world.policy.evidence;
+        (evidence.scrape_interval, evidence.max_age) = (Duration::from_secs(15), Duration::from_secs(45));
+        world
     }
 
     /// What a client would use over all brokers.
@@ -132,11 +165,11 @@ impl World {
         self.ledger.holds.get(&slot_of(name)).map(|hold| hold.phase)
     }
 
-    /// One second: the sensors move, everything is scraped, it is decided, and what was decided is done.
+    /// One step: the sensors move, it is scraped what is due, it is decided, and what was decided is done.
     pub(super) fn tick(&mut self) -> Outcome {
-        self.now = self.now + Duration::from_secs(1);
+        self.now = self.now + self.step;
         if !self.blind {
-            self.last = self.usage();
+            self.scrape();
         }
         let window = Window::new(11, Duration::from_secs(1));
         let observation = Observation {
@@ -156,8 +189,9 @@ impl World {
             }
             self.ledger.holds.insert(act.hold.slot.clone(), act.hold.clone());
             if let Some(intent) = act.hold.intent {
-                self.snapshot.set(act.hold.slot.clone(), intent.to);
-                for change in reconcile(&act.hold, intent.to, self.now).changes {
+                let live = if self.refuses { intent.from } else { intent.to };
+                self.snapshot.set(act.hold.slot.clone(), live);
+                for change in reconcile(&act.hold, live, self.now).changes {
                     self.ledger.apply(change);
                 }
             }
@@ -165,13 +199,11 @@ impl World {
         outcome
     }
 
-    fn usage(&self) -> Usage {
-        let mut usage = Usage::default();
+    fn scrape(&mut self) {
         for broker in BROKERS {
-            if self.unscraped.contains(&broker) {
-                continue;
-            }
-            usage.scraped.insert(broker, self.now);
+            let Some(at) = self.due(broker) else { continue };
+            self.last.readings.retain(|reading| reading.broker != broker);
+            self.last.scraped.insert(broker, at);
             for (name, demand) in &self.demands {
                 if self.hidden || (self.only_with_quota && self.snapshot.is_empty()) {
                     continue;
@@ -181,16 +213,24 @@ impl World {
                     Some(bound) if bound < wanted => bound,
                     _ => wanted,
                 };
-                usage.readings.push(Reading {
-                    broker,
-                    client: Client { user: None, client_id: Some(name.clone()) },
-                    rate,
-                    peak: rate,
-                    at: self.now,
-                });
+                self.last.readings.push(Reading { broker, client: tags(name), rate, peak: rate, at });
             }
         }
-        usage
+        // Prometheus is asked for no more.
+        let now = self.now;
+        let max_age = self.policy.evidence.max_age;
+        self.last.readings.retain(|reading| now.since(reading.at) <= max_age);
+    }
+
+    /// The broker's last scrape, if nothing is known of it yet.
+    fn due(&self, broker: i32) -> Option<Timestamp> {
+        if self.unscraped.contains(&broker) {
+            return None;
+        }
+        let first = self.started + self.offsets[&broker];
+        let interval = crate::time::millis(self.policy.evidence.scrape_interval);
+        let at = Timestamp(self.now.0 - (self.now.0 - first.0).rem_euclid(interval));
+        (at >= first && self.last.scraped.get(&broker).is_none_or(|last| at > *last)).then_some(at)
     }
 
     /// Ticks until it is so; fails after six hours.
