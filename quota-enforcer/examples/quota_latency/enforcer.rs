@@ -178,8 +178,7 @@ impl Enforcer {
         for fault in tick.faults.iter().filter(|fault| self.said.insert((*fault).clone())) {
             eprintln!("{fault}");
         }
-        anyhow::ensure!(!tick.fenced, "another process leads");
-        Ok(())
+        self.store.end().map_or(Ok(()), |end| Err(end.into()))
     }
 
     async fn renew(&self) -> Result<()> {

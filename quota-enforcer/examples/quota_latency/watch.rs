@@ -63,12 +63,29 @@ impl Watcher {
         let readings = series.iter().map(reading).collect::<Result<Vec<_>>>()?;
         Ok(Usage { readings, scraped: self.brokers.keys().map(|broker| (*broker, now)).collect() })
     }
+
+    /// One more look at a client.
+    fn count(&self, usage: Usage, memory: &mut Memory, now: Timestamp) -> Count {
+        let observation = Observation {
+            usage: BTreeMap::from([(Key::ProducerByteRate, usage)]),
+            snapshot: Some(Snapshot::default()),
+            brokers: self.brokers.clone(),
+            ..Observation::default()
+        };
+        let outcome = decide(&self.policy, &observation, &Ledger::default(), memory, now);
+        let any = |is: State| outcome.verdicts.iter().any(|verdict| verdict.state == is);
+        match (any(State::Flagged), any(State::Over)) {
+            (true, _) => Count::Confirmed,
+            (false, true) => Count::Over,
+            (false, false) => Count::Calm,
+        }
+    }
 }
 
 /// Notes every sample, and counts as the enforcer does but misses none: nobody reaches `k` of `n` earlier. A sample's time is
 /// that of the question whose answer first had it.
 pub(crate) async fn visible(watcher: Watcher) -> Result<Infallible> {
-    let mut memory = Memory::default();
+    let mut memories: BTreeMap<String, Memory> = BTreeMap::new();
     loop {
         sleep(POLL).await;
         let clients = watcher.board.awaited();
@@ -83,21 +100,40 @@ pub(crate) async fn visible(watcher: Watcher) -> Result<Infallible> {
                 run.samples.entry(oldest).or_insert(asked);
             });
         }
-        let observation = Observation {
-            usage: BTreeMap::from([(Key::ProducerByteRate, usage)]),
-            snapshot: Some(Snapshot::default()),
-            brokers: watcher.brokers.clone(),
-            ..Observation::default()
-        };
-        let outcome = decide(&watcher.policy, &observation, &Ledger::default(), &mut memory, now);
-        for verdict in outcome.verdicts.iter().filter(|verdict| verdict.state == State::Flagged) {
-            if let Some(client) = verdict.entity.as_ref().and_then(client_id) {
-                watcher.board.note(client, |run| {
+        memories.retain(|client, _| clients.contains(client));
+        for (client, usage) in by_client(usage) {
+            let mut memory = memories.remove(&client).unwrap_or_default();
+            match watcher.count(usage, &mut memory, now) {
+                Count::Confirmed => watcher.board.note(&client, |run| {
                     run.unmissed.get_or_insert(asked);
-                });
+                }),
+                Count::Over => {}
+                // Which sample is the next one follows from the one before. Nothing is before the first one that is over.
+                Count::Calm => continue,
             }
+            memories.insert(client, memory);
         }
     }
+}
+
+/// What the samples of a client came to.
+enum Count {
+    Confirmed,
+    Over,
+    Calm,
+}
+
+/// The usage of each client.
+fn by_client(usage: Usage) -> BTreeMap<String, Usage> {
+    let mut parts: BTreeMap<String, Usage> = BTreeMap::new();
+    for reading in usage.readings {
+        let Some(client) = reading.client.client_id.clone() else { continue };
+        let part = parts.entry(client);
+        part.or_insert_with(|| Usage { readings: Vec::new(), scraped: usage.scraped.clone() })
+            .readings
+            .push(reading);
+    }
+    parts
 }
 
 /// The oldest reading of each client.
