@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use quota_enforcer_core::audit::{Entry, Event};
 use quota_enforcer_core::decide::{Act, REACTION};
-use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent, Purpose};
+use quota_enforcer_core::ledger::{Change, Fact, Hold, Intent};
 use quota_enforcer_core::quota::{Slot, Snapshot, same};
 use quota_enforcer_core::recover::{Recovery, is_open, reconcile};
 use quota_enforcer_core::time::Timestamp;
@@ -142,11 +142,8 @@ impl Engine {
 
         if later() > REACTION {
             // The client may have grown since, so that what was safe then may mute it for too long now.
-            let tightens = |(hold, intent): &(Hold, Intent)| {
-                hold.purpose == Purpose::Throttle
-                    && intent.to.is_some_and(|to| intent.from.is_none_or(|from| to < from))
-            };
-            let (late, rest): (Vec<_>, Vec<_>) = expected.into_iter().partition(tightens);
+            let (late, rest): (Vec<_>, Vec<_>) =
+                expected.into_iter().partition(|(hold, _): &(Hold, Intent)| hold.tightens());
             expected = rest;
             for (hold, intent) in late {
                 performed.late = true;

@@ -41,8 +41,8 @@ const PRODUCE: &str = "producer_byte_rate";
 const CONSUME: &str = "consumer_byte_rate";
 const TOPICS: [&str; 2] = ["backstop.quota.ledger", "backstop.quota.audit"];
 
-/// Without `FULL=1` one test of each kind of fault runs, and the others say that they did not: all together take a
-/// quarter of an hour, and a hundred kills an hour more.
+/// Without `FULL=1` one test of each kind of fault runs, and the others say that they did not: they take half an hour, half of
+/// it for a hundred kills.
 fn core_only() -> bool {
     let core = std::env::var_os("FULL").is_none_or(|value| value != "1");
     if core {
