@@ -177,8 +177,10 @@ impl Story<'_> {
 
         self.narrator.chapter("The limit holds. The others have their latency back.");
         self.read();
+        let held_from = Instant::now();
         self.until("the others' promise to be kept again", async |story: &Self| {
-            Ok(story.burn().await?.filter(|burn| *burn < 1.0).map(drop))
+            let long_enough = held_from.elapsed() > Duration::from_secs(10);
+            Ok(story.burn().await?.filter(|burn| *burn < 1.0 && long_enough).map(drop))
         })
         .await?;
         let held = self.latency();
