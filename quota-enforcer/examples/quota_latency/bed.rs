@@ -15,7 +15,7 @@ use quota_enforcer_core::decide;
 use quota_enforcer_core::step::Window;
 use tempfile::TempDir;
 use testbed::kafka::load::{Producer, ProducerOptions};
-use testbed::kafka::{self, Cluster, ENFORCER, Grant, Listener, Operation, Resource};
+use testbed::kafka::{self, Cluster, ENFORCER, Listener};
 use testbed::{Prometheus, files};
 use tokio::time::{Instant, sleep};
 
@@ -48,7 +48,7 @@ pub(crate) struct Bed {
 impl Bed {
     pub(crate) async fn start() -> Result<Self> {
         let cluster = Cluster::start(&kafka::Options::default()).await?;
-        cluster.grant(&permissions()).await?;
+        cluster.grant(&testbed::quota::permissions()).await?;
         cluster.create_topic(TOPIC, 3, 1, &[]).await?;
         cluster.create_topic("alice.orders", 3, 1, &[]).await?;
         let config = kafka_admin::Config::new(cluster.client_properties(Listener::Plaintext, kafka::ADMIN))?;
@@ -133,22 +133,6 @@ async fn anchor(admin: &Client) -> Result<()> {
         altered.result?;
     }
     Ok(())
-}
-
-/// What `docs/quota-enforcer.md` says that the enforcer needs.
-fn permissions() -> Vec<Grant> {
-    use Operation::{Create, Describe, DescribeConfigs, Read, Write};
-    let identity = || "backstop-quota-enforcer".to_owned();
-    let topic = |name: &str| {
-        let all = [Create, Describe, DescribeConfigs, Read, Write];
-        Grant::new(ENFORCER, Resource::Topic(name.to_owned()), &all)
-    };
-    vec![
-        topic("backstop.quota.ledger"),
-        topic("backstop.quota.audit"),
-        Grant::new(ENFORCER, Resource::Groups(identity()), &[Read, Describe]),
-        Grant::new(ENFORCER, Resource::TransactionalIds(identity()), &[Write, Describe]),
-    ]
 }
 
 /// What runs of one phase share.

@@ -177,8 +177,9 @@ impl Stage {
     }
 }
 
-/// What `docs/quota-enforcer.md` says that the enforcer needs.
-fn permissions() -> Vec<Grant> {
+/// What `docs/quota-enforcer.md` says that the enforcer needs, beside what it may do to the cluster.
+#[must_use]
+pub fn permissions() -> Vec<Grant> {
     use Operation::{Create, Describe, DescribeConfigs, Read, Write};
     let identity = || "backstop-quota-enforcer".to_owned();
     let topic = |name: &str| {
