@@ -155,7 +155,7 @@ impl Engine {
                 settled.push((hold, intent.from));
             }
         }
-        if store.lease_left() <= self.limits.request {
+        if !expected.is_empty() && store.lease_left() <= self.limits.request {
             performed.faults.push("the lease ends too soon to write: nothing is written".to_owned());
             settled.extend(expected.into_iter().map(|(hold, intent)| (hold, intent.from)));
         } else if !expected.is_empty() {
