@@ -1,6 +1,7 @@
 //! The loop: read the world, decide, act, record. It owns the memory between ticks and knows ports, not adapters.
 
 mod act;
+mod backoff;
 mod look;
 pub mod probe;
 mod trusted_time;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 use crate::ports::{BrokerId, Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
 pub use act::Done;
 use act::Work;
+use backoff::Backoff;
 use probe::{Probe, Stage};
 use trusted_time::TrustedTime;
 
@@ -99,6 +101,7 @@ pub struct Engine {
     limits: Limits,
     memory: Memory,
     time: TrustedTime,
+    backoff: Backoff,
     cluster: Option<(Cluster, Duration)>,
 }
 
@@ -112,7 +115,17 @@ impl Engine {
         limits: Limits,
     ) -> Self {
         let time = TrustedTime::new(Timestamp(clock.now_ms()), clock.monotonic());
-        Self { metrics, quotas, clock, probe, limits, memory: Memory::default(), time, cluster: None }
+        Self {
+            metrics,
+            quotas,
+            clock,
+            probe,
+            limits,
+            memory: Memory::default(),
+            time,
+            backoff: Backoff::default(),
+            cluster: None,
+        }
     }
 
     /// Reads, decides and, with a ledger to write to, acts. Without one, `ledger` is what is known of the leader's.
@@ -157,6 +170,7 @@ impl Engine {
             ));
         }
         tick.observation = observation(&cluster, observed, snapshot, blockers);
+        tick.observation.refused = self.backoff.waiting(decided);
         tick.cluster = cluster;
         let brokers: Vec<BrokerId> = tick.cluster.brokers.keys().copied().collect();
 
@@ -268,19 +282,21 @@ impl Engine {
         (cluster.brokers.into_keys().collect(), unknown)
     }
 
-    /// The cluster, as old as the limit allows; older, with what is the matter, when it cannot be described: what is held
-    /// has to end all the same.
+    /// The cluster, as old as the limit allows, and what is the matter with it; older when it cannot be described: what is held has
+    /// to end all the same.
     async fn cluster(&mut self) -> (Cluster, Option<String>) {
         let now = self.clock.monotonic();
         if let Some((cluster, at)) = &self.cluster
             && now.saturating_sub(*at) < self.limits.cluster
+            && cluster.doubts.is_empty()
         {
             return (cluster.clone(), None);
         }
         match self.quotas.cluster().await {
             Ok(cluster) => {
+                let doubt = cluster.doubts.first().cloned();
                 self.cluster = Some((cluster.clone(), now));
-                (cluster, None)
+                (cluster, doubt)
             }
             Err(fault) => {
                 let known = self.cluster.as_ref().map(|(cluster, _)| cluster.clone());
@@ -317,6 +333,7 @@ fn observation(
         answers: answers.collect(),
         burns: observed.burns,
         blockers,
+        ..Observation::default()
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Cluster {
     pub custom_callback: Option<String>,
     /// Principals that the brokers call super users, without `User:`.
     pub super_users: Vec<String>,
+    /// Brokers that did not tell their configuration, for people. What they look like is a guess: nothing may be tightened on it.
+    pub doubts: Vec<String>,
 }
 
 /// What a broker's own configuration says about quotas.

@@ -4,41 +4,40 @@
 //! down), then every rule looks at its clients, and what it would throttle goes through the guards: protection,
 //! exemption, pause, budget, hazards of the write, caps. Every client that is not calm gets a verdict with the reason.
 
+mod act;
 mod caps;
 mod changes;
 mod enter;
 mod measure;
+mod memory;
 mod sentinel;
 mod spread;
 mod tend;
 mod track;
+mod verdict;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-
 use crate::allot;
-use crate::audit::Event;
 use crate::entity::Entity;
 use crate::hazard::Hazard;
-use crate::ledger::{Hold, Ledger, Phase};
+use crate::ledger::Ledger;
 use crate::policy::{Policy, Rule};
 use crate::quota::{Key, Slot, Snapshot};
-use crate::resolve::{self, Levels};
+use crate::resolve;
 use crate::step::{Safety, Window};
 use crate::time::Timestamp;
 use crate::usage::{Answer, BrokerId, Index, Rates, Requirements, Unknown, Usage};
 
-use changes::Changes;
+pub use act::Act;
 use measure::baseline;
+pub use memory::Memory;
 pub use track::REACTION;
-use track::Track;
+pub use verdict::{Block, Cap, State, Verdict};
 
 /// What was seen.
 #[derive(Clone, Debug, Default)]
@@ -57,28 +56,8 @@ pub struct Observation {
     pub burns: BTreeMap<String, f64>,
     /// Why nothing may be tightened now, whatever the clients do.
     pub blockers: Vec<String>,
-}
-
-/// What is remembered from tick to tick and may be lost: without it, clients are confirmed anew.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    tracks: BTreeMap<(String, Entity), Track>,
-    /// What labels of series follow: the levels in use, and the defaults.
-    levels: BTreeMap<Key, (Levels, BTreeSet<Entity>)>,
-    /// Readings of a key count from here on.
-    settled: BTreeMap<Key, Timestamp>,
-    /// When quotas were tightened within the last minute.
-    changes: Changes,
-    /// Since which sample the rate has been above a bound of ours.
-    above: BTreeMap<Slot, Timestamp>,
-}
-
-impl Memory {
-    /// How many clients are tracked.
-    #[must_use]
-    pub fn tracked(&self) -> usize {
-        self.tracks.len()
-    }
+    /// Quotas whose last write did not come about, with what became of it: they are not written for now.
+    pub refused: BTreeMap<Slot, String>,
 }
 
 /// What was decided.
@@ -92,173 +71,6 @@ pub struct Outcome {
     pub capped: Vec<Cap>,
     /// How many clients each rule saw.
     pub seen: BTreeMap<String, usize>,
-}
-
-/// What is thought of one client by one rule.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Verdict {
-    /// The rule.
-    pub rule: String,
-    /// The client; `None`: about the rule as a whole.
-    pub entity: Option<Entity>,
-    /// What the rule limits.
-    pub key: Key,
-    /// What it is.
-    pub state: State,
-    /// The measured value, in the unit of the rule's thresholds.
-    pub value: Option<f64>,
-    /// The rates it was taken from.
-    pub rates: Option<Rates>,
-    /// In words.
-    pub why: String,
-}
-
-/// Where a client stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
-    /// Nothing can be said, so nothing is done.
-    Unknown {
-        /// Why.
-        reason: Unknown,
-    },
-    /// Over the threshold, not confirmed yet.
-    Over,
-    /// Confirmed by a rule that observes: nobody is told.
-    Observed,
-    /// Confirmed; the rule's mode goes no further.
-    Flagged,
-    /// Confirmed, and something keeps it from being throttled.
-    Blocked {
-        /// What.
-        by: Block,
-    },
-    /// A throttle begins now.
-    Caught,
-    /// Held.
-    Held {
-        /// Where the hold stands.
-        phase: Phase,
-    },
-    /// Held, and the bound does not bite.
-    Ineffective,
-}
-
-impl State {
-    /// In labels.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Unknown { .. } => "unknown",
-            Self::Over => "over",
-            Self::Observed => "observed",
-            Self::Flagged => "flagged",
-            Self::Blocked { .. } => "blocked",
-            Self::Caught => "caught",
-            Self::Held { .. } => "held",
-            Self::Ineffective => "ineffective",
-        }
-    }
-}
-
-/// What keeps a confirmed client from being throttled.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "block", rename_all = "snake_case")]
-pub enum Block {
-    /// It is protected.
-    Protected {
-        /// By which pattern.
-        pattern: String,
-    },
-    /// It is exempted.
-    Exempt {
-        /// Until when.
-        until: Timestamp,
-    },
-    /// Enforcement is paused.
-    Paused,
-    /// The budget does not burn fast enough.
-    Budget {
-        /// Burn rate now.
-        burn: f64,
-    },
-    /// Something else than this client: not the leader, a custom callback, a ledger that cannot be written.
-    Enforcement {
-        /// In words.
-        why: String,
-    },
-    /// A write would do something else, too.
-    Hazards {
-        /// In words.
-        hazards: Vec<String>,
-    },
-    /// A cap is reached.
-    Cap {
-        /// Which.
-        cap: Cap,
-    },
-    /// A bound that would bite lies below what is safe to set.
-    Floor {
-        /// The lowest safe bound on a broker; absent where any would be too low.
-        floor: Option<f64>,
-    },
-    /// It uses no more than the limit would give it.
-    WithinLimit,
-    /// Another rule holds the same slot.
-    OtherRule {
-        /// Which.
-        rule: String,
-    },
-}
-
-/// What bounds how much is done at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Cap {
-    /// Throttles at the same time.
-    Throttles,
-    /// Share of clients.
-    ShareOfClients,
-    /// Share of traffic.
-    ShareOfTraffic,
-    /// Quota writes a minute.
-    ChangesPerMinute,
-}
-
-impl Cap {
-    /// In labels.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Throttles => "throttles",
-            Self::ShareOfClients => "share_of_clients",
-            Self::ShareOfTraffic => "share_of_traffic",
-            Self::ChangesPerMinute => "changes_per_minute",
-        }
-    }
-}
-
-/// One thing to do. With an intent in the hold: write the ledger, write the quota, read back, reconcile. Without: record.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Act {
-    /// The hold as it is to be from now on. The intent says what to write.
-    pub hold: Hold,
-    /// The hold is to be forgotten: nothing of ours stands.
-    pub forget: bool,
-    /// What is recorded.
-    pub event: Event,
-    /// In words.
-    pub why: String,
-    /// What it was decided on.
-    pub evidence: Value,
-}
-
-impl Act {
-    /// It lowers somebody's bound.
-    #[must_use]
-    pub fn tightens(&self) -> bool {
-        self.hold.tightens()
-    }
 }
 
 /// What all parts of one decision look at.
@@ -318,9 +130,13 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// Nobody's bound may be lowered now, whatever clients do.
-    fn tightens_nothing(&self) -> bool {
-        self.ledger.pause.is_some() || !self.observation.blockers.is_empty()
+    /// What keeps this quota from being lowered now, whatever its client does.
+    fn forbids(&self, slot: &Slot) -> Option<Block> {
+        if self.ledger.pause.is_some() {
+            return Some(Block::Paused);
+        }
+        let why = self.observation.blockers.first().or_else(|| self.observation.refused.get(slot))?;
+        Some(Block::Enforcement { why: why.clone() })
     }
 
     /// A client that was not sampled for longer is confirmed anew.
@@ -356,7 +172,7 @@ pub fn decide(
         let what =
             if observation.snapshot.is_none() { "the cluster's quotas" } else { "the cluster's brokers" };
         for rule in &policy.rules {
-            outcome.verdicts.push(unknown(rule, None, Unknown::Missing { what: what.to_owned() }));
+            outcome.verdicts.push(Verdict::unknown(rule, None, Unknown::Missing { what: what.to_owned() }));
         }
         return outcome;
     };
@@ -369,6 +185,7 @@ pub fn decide(
     memory.above.retain(|slot, _| ledger.holds.contains_key(slot));
     memory.changes.notice(ledger, now);
     tend::holds(&scene, memory, &mut outcome);
+    tend::hold_back(&scene, &mut outcome);
     sentinel::wanted(&scene, &mut outcome);
     let proposals = enter::proposals(&scene, memory, &mut outcome);
     caps::admit(&scene, memory, proposals, &mut outcome);
@@ -377,75 +194,6 @@ pub fn decide(
     // What frees a client goes before what binds one.
     outcome.acts.sort_by_key(Act::tightens);
     outcome
-}
-
-impl Memory {
-    /// Labels of series follow the levels and defaults at which quotas exist: when those change, by whoever's hand, series move, and
-    /// until fresh scrapes agree their rates say nothing.
-    fn notice_levels(&mut self, scene: &Scene<'_>) {
-        for (&key, quotas) in &scene.quotas {
-            let defaults = quotas.iter().map(|(entity, _)| entity).filter(|entity| entity.is_default());
-            let seen = (quotas.levels(), defaults.cloned().collect::<BTreeSet<_>>());
-            let before = self.levels.get(&key).map(|before| *before == seen);
-            self.levels.insert(key, seen);
-            if before == Some(false) {
-                self.settled.insert(key, scene.now + scene.settle());
-            } else if before.is_none() {
-                // A process before this one may have written a moment ago.
-                let written = scene.ledger.holds.values().filter(|hold| hold.slot.key == key);
-                let ended = scene.ledger.offences.values().filter(|offence| offence.slot.key == key);
-                let last =
-                    written.filter_map(|hold| hold.written).chain(ended.map(|offence| offence.ended)).max();
-                if let Some(last) = last {
-                    self.settled.insert(key, last + scene.settle());
-                }
-            }
-        }
-    }
-
-    fn settled(&self, key: Key) -> Timestamp {
-        self.settled.get(&key).copied().unwrap_or(Timestamp(i64::MIN))
-    }
-
-    /// Clients that were not seen for a while, and rules that are gone.
-    fn forget(&mut self, scene: &Scene<'_>) {
-        let patience = scene.policy.evidence.max_age.saturating_mul(20).max(Duration::from_secs(600));
-        self.tracks
-            .retain(|(rule, _), track| scene.rule(rule).is_some() && scene.now.since(track.last) < patience);
-    }
-}
-
-fn unknown(rule: &Rule, entity: Option<Entity>, reason: Unknown) -> Verdict {
-    let why = reason.to_string();
-    Verdict {
-        rule: rule.name.clone(),
-        entity,
-        key: rule.key,
-        state: State::Unknown { reason },
-        value: None,
-        rates: None,
-        why,
-    }
-}
-
-impl fmt::Display for Block {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protected { pattern } => write!(f, "protected by {pattern}"),
-            Self::Exempt { until } => write!(f, "exempted until {until}"),
-            Self::Paused => f.write_str("enforcement is paused"),
-            Self::Budget { burn } => write!(f, "the rule's SLO burns only at {burn:.2}"),
-            Self::Enforcement { why } => f.write_str(why),
-            Self::Hazards { hazards } => f.write_str(&hazards.join("; ")),
-            Self::Cap { cap } => write!(f, "the cap `{}` is reached: nothing new is done", cap.name()),
-            Self::Floor { floor: Some(floor) } => {
-                write!(f, "no bound below its rate is safe: the lowest is {floor:.0} on each broker")
-            }
-            Self::Floor { floor: None } => f.write_str("any bound below its rate is below its floor"),
-            Self::WithinLimit => f.write_str("it uses no more than the limit would give it"),
-            Self::OtherRule { rule } => write!(f, "rule `{rule}` holds this quota"),
-        }
-    }
 }
 
 /// Hazards in words.

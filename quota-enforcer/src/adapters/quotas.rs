@@ -37,7 +37,8 @@ impl Quotas {
 
 #[async_trait]
 impl ports::Quotas for Quotas {
-    /// Asks each live broker for its own configuration: without the answer of one nothing is known of its window.
+    /// Asks each live broker for its own configuration. One that does not answer is taken for the slowest of the others, so that
+    /// what is held can be given back, and is told as a doubt.
     async fn cluster(&self) -> Result<Cluster, QuotaFault> {
         let described = self.client.describe_cluster().await.map_err(fault)?;
         let mut asked = JoinSet::new();
@@ -45,20 +46,34 @@ impl ports::Quotas for Quotas {
             let (client, id) = (self.client.clone(), broker.id);
             asked.spawn(async move {
                 let names = [WINDOWS, WINDOW, CALLBACK, SUPER_USERS];
-                client.describe_broker_configs(id, &names).await.map(|configs| (id, configs))
+                (id, client.describe_broker_configs(id, &names).await)
             });
         }
         let mut cluster = Cluster { id: described.cluster_id, ..Cluster::default() };
+        let mut silent = BTreeMap::new();
         while let Some(answer) = asked.join_next().await {
-            let (id, configs) =
-                answer.map_err(|error| QuotaFault::Failed(error.to_string()))?.map_err(fault)?;
-            cluster.brokers.insert(id, info(id, &configs)?);
+            let (id, configs) = answer.map_err(|error| QuotaFault::Failed(error.to_string()))?;
+            let read = configs.map_err(fault).and_then(|configs| Ok((info(&configs)?, configs)));
+            let (info, configs) = match read {
+                Ok(read) => read,
+                Err(fault) => {
+                    silent.insert(id, fault);
+                    continue;
+                }
+            };
+            cluster.brokers.insert(id, info);
             let text = |name| configs.get(name).and_then(|entry| entry.value.as_deref());
             if let Some(class) = text(CALLBACK).filter(|class| !class.is_empty()) {
                 cluster.custom_callback = Some(class.to_owned());
             }
             // Kafka shows them only where the authorizer's settings are known to it.
             cluster.super_users.extend(super_users(text(SUPER_USERS).unwrap_or_default()));
+        }
+        let slowest = cluster.brokers.values().max_by_key(|info| info.window * info.windows).copied();
+        for (id, fault) in silent {
+            let Some(info) = slowest else { return Err(fault) };
+            cluster.brokers.insert(id, info);
+            cluster.doubts.push(format!("broker {id} does not tell its configuration: {fault}"));
         }
         cluster.super_users.sort();
         cluster.super_users.dedup();
@@ -124,13 +139,13 @@ fn fault(error: Error) -> QuotaFault {
     QuotaFault::Failed(error.to_string())
 }
 
-fn info(id: BrokerId, configs: &BTreeMap<String, ConfigEntry>) -> Result<BrokerInfo, QuotaFault> {
+fn info(configs: &BTreeMap<String, ConfigEntry>) -> Result<BrokerInfo, QuotaFault> {
     let number = |name: &str| {
         let value = configs.get(name).and_then(|entry| entry.value.as_deref());
         value
             .and_then(|value| value.parse::<u32>().ok())
             .filter(|value| *value > 0)
-            .ok_or_else(|| QuotaFault::Failed(format!("broker {id} does not tell {name}")))
+            .ok_or_else(|| QuotaFault::Failed(format!("it lacks {name}")))
     };
     Ok(BrokerInfo { windows: number(WINDOWS)?, window: Duration::from_secs(u64::from(number(WINDOW)?)) })
 }

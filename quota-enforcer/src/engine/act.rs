@@ -42,8 +42,17 @@ pub(super) struct Performed {
     pub(super) done: Vec<Done>,
     /// What failed, for people.
     pub(super) faults: Vec<String>,
+    /// Writes that were not sent or not taken, with the reason.
+    failed: BTreeMap<Slot, String>,
     /// The ledger took so long that something was not done.
     pub(super) late: bool,
+}
+
+impl Performed {
+    fn fails(&mut self, slot: &Slot, why: String) {
+        self.faults.push(format!("{slot} is not written: {why}"));
+        self.failed.insert(slot.clone(), why);
+    }
 }
 
 /// What is to be carried out.
@@ -64,9 +73,11 @@ pub(super) struct Work<'a> {
 
 /// What stands in a slot after a write, as far as it is known.
 enum Live {
-    /// The brokers agree on this.
-    Agreed(Option<f64>),
-    /// They differ, cannot be asked, or the write may still be applied.
+    /// What was to stand there.
+    Written,
+    /// What stood there before: it was not written.
+    Failed(String),
+    /// The brokers differ, cannot be asked, or the write may still be applied.
     Unsure,
 }
 
@@ -96,14 +107,13 @@ impl Engine {
 
     /// Carries out what was decided or ordered.
     pub(super) async fn perform(
-        &self,
+        &mut self,
         store: &dyn LedgerStore,
         work: Work<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Performed, LedgerFault> {
         let Work { acts, mut changes, mut entries, by, at, decided, brokers } = work;
         let mut performed = Performed::default();
-        let later = || self.clock.monotonic().saturating_sub(decided);
         changes.extend(acts.iter().map(change));
         entries.extend(acts.iter().map(|act| entry(act, by, at)));
         if changes.is_empty() && entries.is_empty() {
@@ -125,51 +135,53 @@ impl Engine {
         let slots: Vec<Slot> = writes.iter().map(|(hold, _)| hold.slot.clone()).collect();
         let before = self.agreed(&slots, &brokers).await;
         watch.reached(Stage::Described);
+        let late = self.since(decided) > REACTION;
+        let short = store.lease_left() <= self.limits.request;
         let (mut expected, mut settled) = (Vec::new(), Vec::new());
         for (hold, intent) in writes {
-            match before.get(&hold.slot) {
-                Some(live) if same(*live, intent.from) => expected.push((hold, intent)),
-                Some(live) => settled.push((hold, *live)),
-                None => {
-                    performed.faults.push(format!(
-                        "the brokers do not agree on {}, or too few answer: nothing is written",
-                        hold.slot
-                    ));
-                    settled.push((hold, intent.from));
+            let why = match before.get(&hold.slot) {
+                Some(live) if !same(*live, intent.from) => {
+                    settled.push((hold, *live));
+                    continue;
                 }
-            }
+                None => "the brokers do not agree on it, or too few answer".to_owned(),
+                // The client may have grown since, so that what was safe then may mute it for too long now.
+                Some(_) if late && hold.tightens() => {
+                    performed.late = true;
+                    format!("more than {} s went by since it was decided", REACTION.as_secs())
+                }
+                Some(_) if short => "the lease ends too soon to write".to_owned(),
+                Some(_) => {
+                    expected.push((hold, intent));
+                    continue;
+                }
+            };
+            performed.fails(&hold.slot, why);
+            settled.push((hold, intent.from));
         }
-
-        if later() > REACTION {
-            // The client may have grown since, so that what was safe then may mute it for too long now.
-            let (late, rest): (Vec<_>, Vec<_>) =
-                expected.into_iter().partition(|(hold, _): &(Hold, Intent)| hold.tightens());
-            expected = rest;
-            for (hold, intent) in late {
-                performed.late = true;
-                performed.faults.push(format!(
-                    "{}: more than {} s went by since it was decided, nothing is tightened",
-                    hold.slot,
-                    REACTION.as_secs()
-                ));
-                settled.push((hold, intent.from));
-            }
-        }
-        if !expected.is_empty() && store.lease_left() <= self.limits.request {
-            performed.faults.push("the lease ends too soon to write: nothing is written".to_owned());
-            settled.extend(expected.into_iter().map(|(hold, intent)| (hold, intent.from)));
-        } else if !expected.is_empty() {
+        if !expected.is_empty() {
             let lives = self.alter(&expected, brokers, looked, &mut performed.faults, watch).await;
-            for ((hold, _), live) in expected.into_iter().zip(lives) {
-                if let Live::Agreed(live) = live {
-                    settled.push((hold, live));
+            for ((hold, intent), live) in expected.into_iter().zip(lives) {
+                match live {
+                    Live::Written => settled.push((hold, intent.to)),
+                    Live::Failed(why) => {
+                        performed.fails(&hold.slot, why);
+                        settled.push((hold, intent.from));
+                    }
+                    Live::Unsure => {}
                 }
             }
         }
         watch.reached(Stage::Live);
-        performed.done.extend(self.settle(store, settled, by, at + later()).await?);
+        let done = self.settle(store, settled, by, at + self.since(decided)).await?;
         watch.reached(Stage::Done);
+        self.backoff.note(std::mem::take(&mut performed.failed), &done, self.clock.monotonic());
+        performed.done = done;
         Ok(performed)
+    }
+
+    fn since(&self, then: Duration) -> Duration {
+        self.clock.monotonic().saturating_sub(then)
     }
 
     /// Sends the writes and reads them back. One answer per write.
@@ -186,8 +198,7 @@ impl Engine {
         let answers = match self.quotas.alter(&request, false).await {
             Ok(answers) => answers,
             Err(QuotaFault::Failed(why)) => {
-                faults.push(format!("the quotas were not written: {why}"));
-                return writes.iter().map(|(_, intent)| Live::Agreed(intent.from)).collect();
+                return writes.iter().map(|_| Live::Failed(why.clone())).collect();
             }
             Err(fault @ QuotaFault::Unknown(_)) => {
                 faults.push(format!("the quotas may or may not be written: {fault}"));
@@ -206,17 +217,12 @@ impl Engine {
         if !live && !taken.is_empty() {
             faults.push("not every broker tells the new quotas yet".to_owned());
         }
-        let outcome = |((_, intent), answer): (&(Hold, Intent), &Result<(), String>)| match answer {
-            Ok(()) if live => Live::Agreed(intent.to),
+        let outcome = |answer: Result<(), String>| match answer {
+            Ok(()) if live => Live::Written,
             Ok(()) => Live::Unsure,
-            Err(_) => Live::Agreed(intent.from),
+            Err(why) => Live::Failed(format!("it was refused: {why}")),
         };
-        for ((slot, _), answer) in request.iter().zip(&answers) {
-            if let Err(why) = answer {
-                faults.push(format!("{slot} was refused: {why}"));
-            }
-        }
-        writes.iter().zip(&answers).map(outcome).collect()
+        answers.into_iter().map(outcome).collect()
     }
 
     /// Waits until every broker tells the new values; false when some do not in time.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kafka_admin::{AlterMode, Alteration, Client, Config, EntityPart};
 use quota_enforcer::adapters::quotas::Quotas;
-use quota_enforcer::ports::{QuotaFault, Quotas as _};
+use quota_enforcer::ports::Quotas as _;
 use quota_enforcer_core::entity::{Entity, Part};
 use quota_enforcer_core::quota::{Key, Slot};
 use testbed::kafka::{Cluster, ENFORCER, Listener, NOBODY};
@@ -108,12 +108,11 @@ async fn the_cluster_tells_its_brokers_and_their_windows() {
 
     cluster.broker(3).unwrap().kill();
     let noticed = || async {
-        match quotas.cluster().await {
-            Ok(told) => Ok((told.brokers.keys().copied().collect::<Vec<_>>() == [1, 2]).then_some(())),
-            // Until the controller has noticed, nothing is known of the third.
-            Err(QuotaFault::Failed(_)) => Ok(None),
-            Err(fault) => Err(fault.into()),
-        }
+        let told = quotas.cluster().await?;
+        let brokers: Vec<_> = told.brokers.keys().copied().collect();
+        // Until the controller has noticed, the third is a doubt.
+        assert_eq!(told.doubts.is_empty(), brokers == [1, 2], "{told:?}");
+        anyhow::Ok((brokers == [1, 2]).then_some(()))
     };
     wait::until("the broker to be left out", LIMIT, noticed).await.unwrap();
 }

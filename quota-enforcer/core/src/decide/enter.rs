@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use super::act::{evidence, value};
 use super::measure::{self, Measured, baseline, burn, measure};
 use super::spread::spread;
-use super::tend::{evidence, value};
-use super::{Act, Block, Memory, Outcome, Scene, State, Verdict, slot, unknown, words};
+use super::{Act, Block, Memory, Outcome, Scene, State, Verdict, slot, words};
 use crate::allot;
 use crate::audit::Event;
 use crate::entity::{Client, Entity, Kind};
@@ -46,17 +46,17 @@ fn look(
     let checked = scene.index(rule.key).and_then(|index| index.coverage(&needs, scene.now).map(|_| index));
     let index = match checked {
         Ok(index) => index,
-        Err(reason) => return outcome.verdicts.push(unknown(rule, None, reason)),
+        Err(reason) => return outcome.verdicts.push(Verdict::unknown(rule, None, reason)),
     };
     let entities = candidates(rule, &index.usage().readings);
     outcome.seen.insert(rule.name.clone(), entities.len());
     if entities.is_empty()
         && !index.usage().readings.iter().any(|reading| tells(rule.entity, &reading.client))
     {
-        return outcome.verdicts.push(unknown(rule, None, Unknown::NoSeries));
+        return outcome.verdicts.push(Verdict::unknown(rule, None, Unknown::NoSeries));
     }
     let lacks = measure::lacks(scene, rule, &entities).into_iter();
-    outcome.verdicts.extend(lacks.map(|reason| unknown(rule, None, reason)));
+    outcome.verdicts.extend(lacks.map(|reason| Verdict::unknown(rule, None, reason)));
     let totals = index.totals(&needs, scene.now);
     for entity in &entities {
         if let Some(hold) = scene.ledger.holds.get(&slot(rule, entity)) {
@@ -70,7 +70,7 @@ fn look(
         let measured = match measure(scene, rule, entity, not_before, &totals) {
             Ok(measured) => measured,
             Err(reason) => {
-                outcome.verdicts.push(unknown(rule, Some(entity.clone()), reason));
+                outcome.verdicts.push(Verdict::unknown(rule, Some(entity.clone()), reason));
                 continue;
             }
         };
@@ -131,7 +131,7 @@ fn judge(
     rise: f64,
 ) -> Result<Proposal, Box<Verdict>> {
     let block = |by| Box::new(blocked(rule, entity, Some(measured), by));
-    let not_known = |reason| Box::new(unknown(rule, Some(entity.clone()), reason));
+    let not_known = |reason| Box::new(Verdict::unknown(rule, Some(entity.clone()), reason));
     let spared = spares(scene, rule, entity);
     if rule.mode == Mode::Observe {
         return Err(Box::new(observed(rule, entity, measured, over, spared)));
@@ -148,11 +148,9 @@ fn judge(
             return Err(block(Block::Budget { burn }));
         }
     }
-    if scene.ledger.pause.is_some() {
-        return Err(block(Block::Paused));
-    }
-    if let Some(why) = scene.observation.blockers.first() {
-        return Err(block(Block::Enforcement { why: why.clone() }));
+    let slot = slot(rule, entity);
+    if let Some(by) = scene.forbids(&slot) {
+        return Err(block(by));
     }
     let (limit, wanted) = target(scene, rule, entity, measured).map_err(not_known)?;
     let Some(wanted) = wanted else { return Err(block(Block::WithinLimit)) };
@@ -166,7 +164,6 @@ fn judge(
     let peak = measured.rates.peak().max(worst) + rise;
     let step = step::next(peak, None, target, floor, &scene.safety(rule), rule.key);
     let step = step.filter(|step| step.to < worst).ok_or_else(too_low)?;
-    let slot = slot(rule, entity);
     let members: Vec<&Client> = members(scene, rule, entity);
     let hazards = scene
         .quotas

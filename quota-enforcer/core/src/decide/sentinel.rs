@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Act, Outcome, Scene, State, Verdict};
+use super::{Act, Block, Outcome, Scene, State, Verdict};
 use crate::audit::Event;
 use crate::entity::Entity;
 use crate::hazard;
@@ -31,16 +31,8 @@ pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
         let hazards = scene.quotas.get(&rule.key).map_or_else(Vec::new, |quotas| {
             hazard::check_sentinel(quotas, &slot.entity, value, scene.policy)
         });
-        let blocked = if scene.ledger.pause.is_some() {
-            Some(super::Block::Paused)
-        } else if let Some(why) = scene.observation.blockers.first() {
-            Some(super::Block::Enforcement { why: why.clone() })
-        } else if hazards.is_empty() {
-            None
-        } else {
-            Some(super::Block::Hazards { hazards: super::words(&hazards) })
-        };
-        if let Some(by) = blocked {
+        let hazards = Some(super::words(&hazards)).filter(|hazards| !hazards.is_empty());
+        if let Some(by) = scene.forbids(&slot).or(hazards.map(|hazards| Block::Hazards { hazards })) {
             outcome.verdicts.push(Verdict {
                 rule: rule.name.clone(),
                 entity: None,

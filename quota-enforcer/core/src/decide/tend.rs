@@ -1,27 +1,25 @@
 //! Holds: are they still ours, do they bite, is the next step due, has the client calmed down.
 
+mod phase;
+
 use serde_json::json;
 
+use super::act::{forget, record, release, value};
 use super::enter::members;
 use super::measure::{Measured, measure};
-use super::spread::spread;
 use super::{Act, Memory, Outcome, Scene, State, Verdict};
-use crate::allot;
 use crate::audit::Event;
 use crate::hazard::{self, Hazard};
 use crate::ledger::{Hold, Intent, Phase, Purpose};
 use crate::policy::{Mode, Rule};
 use crate::quota::same;
 use crate::resolve;
-use crate::step;
 use crate::usage::{Unknown, human};
 
 /// A rate above this share of the bound is pressed against it: what the client would like cannot be seen.
 const PRESSED: f64 = 0.8;
 /// A bound bites when rates stay below this multiple of it.
 const BITES: f64 = 1.1;
-/// Each probe multiplies the bound by this.
-const PROBE: f64 = 2.0;
 
 /// Looks at every hold.
 pub(super) fn holds(scene: &Scene<'_>, memory: &mut Memory, outcome: &mut Outcome) {
@@ -101,7 +99,9 @@ fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut O
         return;
     }
     if hold.phase == Phase::Releasing {
-        outcome.acts.push(release(scene, hold, None, "the release goes on".to_owned()));
+        let why = "the release goes on".to_owned();
+        outcome.verdicts.push(held(hold, None, why.clone()));
+        outcome.acts.push(release(scene, hold, None, why));
         return;
     }
     let rule = match may_hold(scene, hold) {
@@ -238,181 +238,12 @@ fn known(
         let why = format!("calm: {} is below the release threshold", value(rule, measured.value));
         Some(release(scene, hold, Some((&measured, rule)), why))
     } else {
-        match hold.phase {
-            // A pause, and whatever else keeps clients from being caught, stops steps that are under way, too.
-            Phase::Cutting if scene.tightens_nothing() => None,
-            Phase::Cutting => cut(scene, rule, hold, &measured),
-            Phase::Holding => holding(scene, rule, hold, &measured, pressed),
-            Phase::Probing => probe(scene, rule, hold, &measured, pressed),
-            Phase::Releasing | Phase::Lost => None,
-        }
+        phase::next(scene, rule, hold, &measured, pressed)
     };
-    verdict.why = act.as_ref().map_or_else(|| waiting(hold, rule, &measured), |act| act.why.clone());
+    verdict.why =
+        act.as_ref().map_or_else(|| phase::waiting(scene, rule, hold, &measured), |act| act.why.clone());
     outcome.acts.extend(act);
     outcome.verdicts.push(verdict);
-}
-
-fn waiting(hold: &Hold, rule: &Rule, measured: &Measured) -> String {
-    let bound = human(rule.key, hold.ours.unwrap_or(hold.target));
-    format!(
-        "{} at a bound of {bound}, {} until {}",
-        value(rule, measured.value),
-        hold.phase.name(),
-        hold.until
-    )
-}
-
-/// One step towards the target, no further than the mute bound allows.
-fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Option<Act> {
-    let bound = hold.ours.unwrap_or(hold.target);
-    if bound <= hold.target * (1.0 + 1e-9) {
-        let next = Hold { phase: Phase::Holding, ..hold.clone() };
-        let why = format!("the bound is where it is meant to be: {}", human(rule.key, bound));
-        return Some(record(next, Event::Phase, why, measured, rule));
-    }
-    // Until the floor is known, it stays where it is.
-    let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).ok()?;
-    let peak = measured.rates.peak().max(measured.rates.worst());
-    let step = step::next(peak, hold.ours, hold.target, floor, &scene.safety(rule), rule.key);
-    let Some(step) = step.filter(|step| step.to < bound) else {
-        // The floor rose, or the rest of the way is not safe: this is where it is held.
-        let next = Hold { phase: Phase::Holding, target: bound, ..hold.clone() };
-        let why = format!("no lower bound is safe: held at {}", human(rule.key, bound));
-        return Some(record(next, Event::Phase, why, measured, rule));
-    };
-    let why = format!(
-        "next step from {} to {} of {}; no connection pauses for more than {:.1} s",
-        human(rule.key, bound),
-        human(rule.key, step.to),
-        human(rule.key, hold.target),
-        step.mute.as_secs_f64()
-    );
-    Some(write(scene, hold.clone(), Some(step.to), why, measured, rule))
-}
-
-fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
-    // More brokers carry its traffic now, or the load moved: together they give more than the limit.
-    let lower = hold.limit.filter(|limit| measured.rates.total() > limit * BITES).and_then(|limit| {
-        let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).ok()?;
-        allot::per_broker(limit, &measured.rates.by_broker()).map(|target| target.max(floor))
-    });
-    let bound = hold.ours.unwrap_or(hold.target);
-    if let Some(target) = lower
-        && target < bound * 0.9
-    {
-        let next = Hold { phase: Phase::Cutting, target, ..hold.clone() };
-        let why = format!(
-            "{} over all brokers is above the limit: the bound is to become {}",
-            human(rule.key, measured.rates.total()),
-            human(rule.key, target)
-        );
-        return Some(record(next, Event::Phase, why, measured, rule));
-    }
-    // What is not pressed and not calm is between the thresholds: it stays held until its time is over.
-    if scene.now < hold.until {
-        return None;
-    }
-    if pressed {
-        return Some(raise(scene, rule, hold, measured));
-    }
-    Some(release(
-        scene,
-        hold,
-        Some((measured, rule)),
-        "its time is over and it does not press against the bound".to_owned(),
-    ))
-}
-
-fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
-    if measured.value > rule.enter {
-        let offence = hold.offence.saturating_add(1);
-        let limit = hold.limit.and_then(|limit| allot::per_broker(limit, &measured.rates.by_broker()));
-        // Where any bound is too low or the floor is not known, it stays where it is.
-        let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).unwrap_or(f64::INFINITY);
-        let bound = hold.ours.unwrap_or(hold.target);
-        let next = Hold {
-            phase: Phase::Cutting,
-            target: limit.unwrap_or(hold.target).max(floor).min(bound),
-            offence,
-            until: (scene.now + spread(&hold.slot, rule.hold.duration_of(offence))).min(hold.expires),
-            ..hold.clone()
-        };
-        let why = format!("{} while probing: it has not calmed down", value(rule, measured.value));
-        return Some(record(next, Event::Phase, why, measured, rule));
-    }
-    if pressed {
-        return Some(raise(scene, rule, hold, measured));
-    }
-    let why = "it does not press against the bound any more".to_owned();
-    Some(release(scene, hold, Some((measured, rule)), why))
-}
-
-/// A higher bound, to see what the client wants; once it would not have bound it when it was caught, none.
-fn raise(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Act {
-    let to = rule.key.rounded(hold.ours.unwrap_or(hold.target) * PROBE);
-    if to >= hold.caught_at_rate * PROBE {
-        let why = "the bound is beyond what it used when it was caught".to_owned();
-        return release(scene, hold, Some((measured, rule)), why);
-    }
-    let why = format!("its time is over: probing with a bound of {}", human(rule.key, to));
-    let next = Hold { phase: Phase::Probing, ..hold.clone() };
-    write(scene, next, Some(to), why, measured, rule)
-}
-
-fn write(
-    scene: &Scene<'_>,
-    hold: Hold,
-    to: Option<f64>,
-    why: String,
-    measured: &Measured,
-    rule: &Rule,
-) -> Act {
-    let intent = Intent { from: hold.ours, to, at: scene.now };
-    let evidence = evidence(rule, measured, &hold);
-    let hold = Hold {
-        intent: Some(intent),
-        verified: None,
-        ineffective: None,
-        policy: scene.policy.version.clone(),
-        ..hold
-    };
-    Act { hold, forget: false, event: Event::Intent, why, evidence }
-}
-
-/// Back to what stood before us.
-pub(super) fn release(
-    scene: &Scene<'_>,
-    hold: &Hold,
-    measured: Option<(&Measured, &Rule)>,
-    why: String,
-) -> Act {
-    let evidence = measured.map_or_else(|| json!({ "ours": hold.ours }), |(m, rule)| evidence(rule, m, hold));
-    let intent = Intent { from: hold.ours, to: hold.prior, at: scene.now };
-    let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
-    Act { hold, forget: false, event: Event::Intent, why, evidence }
-}
-
-fn forget(hold: &Hold, why: String) -> Act {
-    Act { hold: hold.clone(), forget: true, event: Event::Released, why, evidence: json!({}) }
-}
-
-fn record(hold: Hold, event: Event, why: String, measured: &Measured, rule: &Rule) -> Act {
-    let evidence = evidence(rule, measured, &hold);
-    Act { hold, forget: false, event, why, evidence }
-}
-
-/// What a decision about one client rests on.
-pub(super) fn evidence(rule: &Rule, measured: &Measured, hold: &Hold) -> serde_json::Value {
-    json!({
-        "value": measured.value,
-        "enter": rule.enter,
-        "release": rule.release,
-        "rates": measured.rates,
-        "bound": hold.ours,
-        "target": hold.target,
-        "limit": hold.limit,
-        "offence": hold.offence,
-    })
 }
 
 fn held(hold: &Hold, measured: Option<&Measured>, why: String) -> Verdict {
@@ -427,14 +258,15 @@ fn held(hold: &Hold, measured: Option<&Measured>, why: String) -> Verdict {
     }
 }
 
-/// A measured value, for people.
-pub(super) fn value(rule: &Rule, value: f64) -> String {
-    use crate::policy::Measure;
-    match rule.measure {
-        Measure::Total | Measure::WorstBroker => human(rule.key, value),
-        Measure::ShareOfBroker => format!("{:.0} % of a broker's traffic", value * 100.0),
-        Measure::ShareOfCluster => format!("{:.0} % of the cluster's traffic", value * 100.0),
-        Measure::TimesBaseline => format!("{value:.1} times its baseline"),
-        Measure::Query(_) => format!("{value}"),
+/// A write that did not come about a moment ago is not tried again at once.
+pub(super) fn hold_back(scene: &Scene<'_>, outcome: &mut Outcome) {
+    let refused = &scene.observation.refused;
+    outcome.acts.retain(|act| act.hold.intent.is_none() || !refused.contains_key(&act.hold.slot));
+    for (slot, why) in refused.iter().filter(|(slot, _)| scene.ledger.holds.contains_key(slot)) {
+        let of =
+            |verdict: &&mut Verdict| verdict.entity.as_ref() == Some(&slot.entity) && verdict.key == slot.key;
+        for verdict in outcome.verdicts.iter_mut().filter(of) {
+            verdict.why = format!("{why}; meanwhile: {}", verdict.why);
+        }
     }
 }

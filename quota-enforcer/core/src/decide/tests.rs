@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::entity::Kind;
-use crate::ledger::{Exemption, Intent, Pause, Purpose};
+use crate::ledger::{Exemption, Intent, Pause, Phase, Purpose};
 use crate::policy::{BudgetGuard, Confirm, Limit, Measure, Mode, Pattern};
 use world::{KEY, MB, World, client, policy, rule, slot_of};
 
@@ -77,6 +77,32 @@ fn a_pause_or_a_doubt_stops_steps_that_are_under_way() {
         world.blockers.clear();
         world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
         assert!(world.quota("wild") < first);
+    }
+}
+
+#[test]
+fn steps_that_are_stopped_for_longer_than_the_hold_lasts_end_in_probes() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    let first = world.quota("wild");
+    world.ledger.pause = Some(Pause { since: world.now, by: "me".to_owned(), reason: String::new() });
+    let until = world.ledger.holds[&slot_of("wild")].until;
+    world.run_until("probed", |world| world.phase("wild") == Some(Phase::Probing));
+    assert!(world.now >= until && world.quota("wild") > first);
+}
+
+#[test]
+fn the_last_percent_of_the_way_is_not_worth_a_write() {
+    let mut world = World::new(policy(vec![rule()]));
+    world.demand("wild", 20.0 * MB);
+    world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+    let (slot, standing) = (slot_of("wild"), world.quota("wild").unwrap());
+    for (share, written) in [(0.995, false), (0.95, true)] {
+        let hold = world.ledger.holds.get_mut(&slot).unwrap();
+        (hold.phase, hold.target) = (Phase::Cutting, standing * share);
+        world.run_until("held again", |world| world.phase("wild") == Some(Phase::Holding));
+        assert_eq!(world.quota("wild") < Some(standing), written, "{share}");
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) struct Own {
     pub(super) user: Option<String>,
     /// What it calls itself.
     pub(super) client_id: String,
-    /// The brokers' own principals and their likes; `None` until a broker has told them.
+    /// The brokers' own principals and their likes; `None` until the brokers have told them.
     pub(super) super_users: Option<Vec<String>>,
 }
 
@@ -25,9 +25,9 @@ impl Own {
         policy
     }
 
-    /// Takes over what a description of the cluster says; whether that is new.
+    /// Takes over what a whole description of the cluster says; whether that is new.
     pub(super) fn learn(&mut self, cluster: &Cluster) -> bool {
-        if cluster.id.is_empty() {
+        if cluster.id.is_empty() || !cluster.doubts.is_empty() {
             return false;
         }
         let told = Some(cluster.super_users.clone());

@@ -132,7 +132,7 @@ impl Bench {
             id: "lkc-1".to_owned(),
             brokers: [(1, BrokerInfo { windows: 11, window: Duration::from_secs(1) })].into(),
             super_users: vec!["admin".to_owned()],
-            custom_callback: None,
+            ..Cluster::default()
         };
         let world = Arc::new(World {
             clock: Arc::clone(&clock),
@@ -395,7 +395,10 @@ async fn brokers_and_the_enforcer_itself_are_protected() {
     assert!(!own.learn(&Cluster::default()), "no broker has answered");
     let told =
         Cluster { id: "c".to_owned(), super_users: vec!["CN=broker".to_owned()], ..Cluster::default() };
+    let in_part = Cluster { doubts: vec!["broker 3 is silent".to_owned()], ..told.clone() };
+    assert!(!own.learn(&in_part) && own.blocker().is_some());
     assert!(own.learn(&told) && !own.learn(&told) && own.blocker().is_none());
+    assert!(!own.learn(&Cluster { super_users: Vec::new(), ..in_part }), "what was told stays");
     let policy = own.protect(&settings("").policy);
     for entity in [Entity::user("enforcer"), Entity::user("CN=broker"), Entity::client_id("rdkafka")] {
         assert!(policy.protected.find(&entity).is_some(), "{entity}");

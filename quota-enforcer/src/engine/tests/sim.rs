@@ -87,7 +87,8 @@ impl Quotas for Sim {
     async fn cluster(&self) -> Result<Cluster, QuotaFault> {
         let info = BrokerInfo { windows: 11, window: Duration::from_secs(1) };
         let brokers = (1..=3).map(|id| (id, info)).collect();
-        Ok(Cluster { id: "c".to_owned(), brokers, ..Cluster::default() })
+        let doubts = if self.world().down { vec!["one is silent".to_owned()] } else { Vec::new() };
+        Ok(Cluster { id: "c".to_owned(), brokers, doubts, ..Cluster::default() })
     }
 
     async fn snapshot(&self) -> Result<Snapshot, QuotaFault> {

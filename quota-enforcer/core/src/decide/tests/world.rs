@@ -180,6 +180,7 @@ impl World {
             baselines: self.baselines.clone(),
             answers: self.answers.clone(),
             blockers: self.blockers.clone(),
+            ..Observation::default()
         };
         let outcome = decide(&self.policy, &observation, &self.ledger, &mut self.memory, self.now);
         for act in &outcome.acts {

@@ -1,0 +1,100 @@
+//! What is to be done, with what it was decided on.
+
+use serde_json::{Value, json};
+
+use super::Scene;
+use super::measure::Measured;
+use crate::audit::Event;
+use crate::ledger::{Hold, Intent, Phase};
+use crate::policy::{Measure, Rule};
+use crate::usage::human;
+
+/// One thing to do. With an intent in the hold: write the ledger, write the quota, read back, reconcile. Without: record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Act {
+    /// The hold as it is to be from now on. The intent says what to write.
+    pub hold: Hold,
+    /// The hold is to be forgotten: nothing of ours stands.
+    pub forget: bool,
+    /// What is recorded.
+    pub event: Event,
+    /// In words.
+    pub why: String,
+    /// What it was decided on.
+    pub evidence: Value,
+}
+
+impl Act {
+    /// It lowers somebody's bound.
+    #[must_use]
+    pub fn tightens(&self) -> bool {
+        self.hold.tightens()
+    }
+}
+
+pub(super) fn write(
+    scene: &Scene<'_>,
+    hold: Hold,
+    to: Option<f64>,
+    why: String,
+    measured: &Measured,
+    rule: &Rule,
+) -> Act {
+    let intent = Intent { from: hold.ours, to, at: scene.now };
+    let evidence = evidence(rule, measured, &hold);
+    let hold = Hold {
+        intent: Some(intent),
+        verified: None,
+        ineffective: None,
+        policy: scene.policy.version.clone(),
+        ..hold
+    };
+    Act { hold, forget: false, event: Event::Intent, why, evidence }
+}
+
+/// Back to what stood before us.
+pub(super) fn release(
+    scene: &Scene<'_>,
+    hold: &Hold,
+    measured: Option<(&Measured, &Rule)>,
+    why: String,
+) -> Act {
+    let evidence = measured.map_or_else(|| json!({ "ours": hold.ours }), |(m, rule)| evidence(rule, m, hold));
+    let intent = Intent { from: hold.ours, to: hold.prior, at: scene.now };
+    let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
+    Act { hold, forget: false, event: Event::Intent, why, evidence }
+}
+
+pub(super) fn forget(hold: &Hold, why: String) -> Act {
+    Act { hold: hold.clone(), forget: true, event: Event::Released, why, evidence: json!({}) }
+}
+
+pub(super) fn record(hold: Hold, event: Event, why: String, measured: &Measured, rule: &Rule) -> Act {
+    let evidence = evidence(rule, measured, &hold);
+    Act { hold, forget: false, event, why, evidence }
+}
+
+/// What a decision about one client rests on.
+pub(super) fn evidence(rule: &Rule, measured: &Measured, hold: &Hold) -> Value {
+    json!({
+        "value": measured.value,
+        "enter": rule.enter,
+        "release": rule.release,
+        "rates": measured.rates,
+        "bound": hold.ours,
+        "target": hold.target,
+        "limit": hold.limit,
+        "offence": hold.offence,
+    })
+}
+
+/// A measured value, for people.
+pub(super) fn value(rule: &Rule, value: f64) -> String {
+    match rule.measure {
+        Measure::Total | Measure::WorstBroker => human(rule.key, value),
+        Measure::ShareOfBroker => format!("{:.0} % of a broker's traffic", value * 100.0),
+        Measure::ShareOfCluster => format!("{:.0} % of the cluster's traffic", value * 100.0),
+        Measure::TimesBaseline => format!("{value:.1} times its baseline"),
+        Measure::Query(_) => format!("{value}"),
+    }
+}
