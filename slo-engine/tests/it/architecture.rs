@@ -12,29 +12,33 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// Every Rust source below `folder` with its text, tests and comments left out.
+/// The module `folder`, as the file beside it and every Rust source below it, with its text, tests and comments left out.
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let folder = root().join(folder);
     let mut found = Vec::new();
-    let mut folders = vec![root().join(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs")
-                && !path.ends_with("tests.rs")
-            {
-                let text = fs::read_to_string(&path).unwrap();
-                found.push((path, code(&text)));
-            }
+    let mut waiting = vec![folder.with_extension("rs"), folder.clone()];
+    waiting.retain(|path| path.exists());
+    while let Some(path) = waiting.pop() {
+        // `tests.rs`, `parse_tests.rs`, `tests/`
+        let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+        if is_test {
+            continue;
+        }
+        if path.is_dir() {
+            let entries = fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            waiting.extend(entries.map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, code(&text)));
         }
     }
-    assert!(!found.is_empty(), "no sources below {folder}");
+    assert!(!found.is_empty(), "no sources in {}", folder.display());
     found
 }
 
+/// Tests are the last item of a file, or a file of their own.
 fn code(text: &str) -> String {
-    let product = text.split("#[cfg(test)]").next().unwrap();
+    let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 
@@ -56,6 +60,17 @@ fn dependencies(manifest: &str, section: &str) -> Vec<String> {
     let entries = lines.by_ref().take_while(|line| !line.starts_with('['));
     let name = |line: &str| line.split(['.', ' ', '=']).next().unwrap_or_default().to_owned();
     entries.filter(|line| !line.is_empty() && !line.starts_with('#')).map(name).collect()
+}
+
+#[test]
+fn only_tests_and_comments_are_left_out() {
+    let text = "#[cfg(test)]\nmod tests;\n// word\nfn product() {}\n#[cfg(test)]\nmod tests {\n    fn test() {}\n}\n";
+    assert_eq!(code(text), "#[cfg(test)]\nmod tests;\nfn product() {}");
+    for module in ["quota-enforcer/src/engine", "quota-enforcer/src/ports"] {
+        let file = root().join(module).with_extension("rs");
+        assert!(sources(module).iter().any(|(path, _)| *path == file), "{module}");
+    }
+    assert!(sources("quota-enforcer/src").iter().all(|(path, _)| !path.ends_with("tests/sim.rs")));
 }
 
 #[test]
@@ -89,29 +104,39 @@ fn the_kit_knows_no_domain_word_and_no_daemon() {
     forbid(
         "daemon-kit/src",
         r"(?i)\b(slos?|sli|sloth|error budget|burn rate|quotas?|kafka|idle)\b|slo_engine",
-        "two daemons must need a thing before it comes into the kit",
+        "the kit serves any daemon",
     );
     let names = dependencies("daemon-kit/Cargo.toml", "[dependencies]");
     assert!(!names.iter().any(|name| name.starts_with("slo-engine")), "{names:?}");
 }
 
+/// Which modules of its daemon a module may use, besides itself and what it depends on outside.
+const MAY_USE: [(&str, &str, &[&str]); 11] = [
+    ("slo-engine", "spec", &[]),
+    ("slo-engine", "output", &[]),
+    ("slo-engine", "adapters", &["output"]),
+    ("quota-enforcer", "spec", &[]),
+    ("quota-enforcer", "ports", &[]),
+    ("quota-enforcer", "engine", &["ports"]),
+    ("quota-enforcer", "adapters", &["ports", "spec"]),
+    ("quota-enforcer", "status", &["engine"]),
+    ("quota-enforcer", "metrics", &["engine", "status"]),
+    ("quota-enforcer", "views", &["engine", "status"]),
+    ("quota-enforcer", "api", &["engine", "status", "views"]),
+];
+
 #[test]
-fn adapters_know_the_world_and_not_the_commands() {
-    forbid(
-        "slo-engine/src/adapters",
-        r"(crate|super::super)::(app|cli|commands)\b",
-        "adapters are called, they do not call",
-    );
-    forbid(
-        "quota-enforcer/src/adapters",
-        r"(crate|super::super)::(api|app|cli|commands|engine)\b",
-        "adapters are called, they do not call",
-    );
-    forbid(
-        "quota-enforcer/src/engine",
-        r"crate::(adapters|api|app|cli|commands|spec)\b",
-        "the engine knows ports, not adapters",
-    );
+fn modules_know_what_they_may_know() {
+    for (daemon, module, may_use) in MAY_USE {
+        let library = fs::read_to_string(root().join(daemon).join("src/lib.rs")).unwrap();
+        let names = library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+        let others: Vec<&str> = names.filter(|name| *name != module && !may_use.contains(name)).collect();
+        forbid(
+            &format!("{daemon}/src/{module}"),
+            &format!(r"\bcrate::\{{|\b(crate|super)::({})\b", others.join("|")),
+            &format!("{module} of {daemon} may use {may_use:?} only"),
+        );
+    }
 }
 
 #[test]
