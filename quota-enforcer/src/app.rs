@@ -3,6 +3,7 @@
 pub mod failpoint;
 pub mod keeper;
 mod office;
+pub mod own;
 pub mod serve;
 pub mod world;
 

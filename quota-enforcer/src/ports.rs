@@ -39,8 +39,6 @@ pub struct Cluster {
     pub brokers: BTreeMap<BrokerId, BrokerInfo>,
     /// The custom quota callback that a broker runs, if any does: Kafka's own quotas then limit nothing.
     pub custom_callback: Option<String>,
-    /// Principals that the brokers call super users, without `User:`.
-    pub super_users: Vec<String>,
     /// Brokers that did not tell their configuration, for people. What they look like is a guess: nothing may be tightened on it.
     pub doubts: Vec<String>,
 }

@@ -17,7 +17,6 @@ use crate::ports::{self, BrokerId, BrokerInfo, Cluster, QuotaFault};
 const WINDOWS: &str = "quota.window.num";
 const WINDOW: &str = "quota.window.size.seconds";
 const CALLBACK: &str = "client.quota.callback.class";
-const SUPER_USERS: &str = "super.users";
 /// Entities that are asked for one by one; above it all are asked for.
 const SINGLY: usize = 20;
 
@@ -45,7 +44,7 @@ impl ports::Quotas for Quotas {
         for broker in described.brokers.iter().filter(|broker| !broker.fenced) {
             let (client, id) = (self.client.clone(), broker.id);
             asked.spawn(async move {
-                let names = [WINDOWS, WINDOW, CALLBACK, SUPER_USERS];
+                let names = [WINDOWS, WINDOW, CALLBACK];
                 (id, client.describe_broker_configs(id, &names).await)
             });
         }
@@ -62,12 +61,10 @@ impl ports::Quotas for Quotas {
                 }
             };
             cluster.brokers.insert(id, info);
-            let text = |name| configs.get(name).and_then(|entry| entry.value.as_deref());
-            if let Some(class) = text(CALLBACK).filter(|class| !class.is_empty()) {
+            let callback = configs.get(CALLBACK).and_then(|entry| entry.value.as_deref());
+            if let Some(class) = callback.filter(|class| !class.is_empty()) {
                 cluster.custom_callback = Some(class.to_owned());
             }
-            // Kafka shows them only where the authorizer's settings are known to it.
-            cluster.super_users.extend(super_users(text(SUPER_USERS).unwrap_or_default()));
         }
         let slowest = cluster.brokers.values().max_by_key(|info| info.window * info.windows).copied();
         for (id, fault) in silent {
@@ -75,8 +72,6 @@ impl ports::Quotas for Quotas {
             cluster.brokers.insert(id, info);
             cluster.doubts.push(format!("broker {id} does not tell its configuration: {fault}"));
         }
-        cluster.super_users.sort();
-        cluster.super_users.dedup();
         Ok(cluster)
     }
 
@@ -150,11 +145,6 @@ fn info(configs: &BTreeMap<String, ConfigEntry>) -> Result<BrokerInfo, QuotaFaul
     Ok(BrokerInfo { windows: number(WINDOWS)?, window: Duration::from_secs(u64::from(number(WINDOW)?)) })
 }
 
-/// Principals of type `User`, separated by semicolons, since a distinguished name holds commas.
-fn super_users(text: &str) -> impl Iterator<Item = String> + '_ {
-    text.split(';').filter_map(|principal| principal.trim().strip_prefix("User:")).map(str::to_owned)
-}
-
 /// Quotas of addresses, and keys that limit something else, are no business of ours.
 fn snapshot(entries: Vec<QuotaEntry>) -> Snapshot {
     let slots = entries.into_iter().filter_map(|entry| {
@@ -211,12 +201,5 @@ mod tests {
             assert_eq!(from_admin(&to_admin(&entity)), Some(entity));
         }
         assert_eq!(from_admin(&kafka_admin::Entity::ip(EntityPart::name("10.0.0.1"))), None);
-    }
-
-    #[test]
-    fn super_users_are_names_with_whatever_they_hold() {
-        let text = "User:ANONYMOUS; User:CN=a,O=b;Group:c;";
-        assert_eq!(super_users(text).collect::<Vec<_>>(), ["ANONYMOUS", "CN=a,O=b"]);
-        assert_eq!(super_users("").count(), 0);
     }
 }

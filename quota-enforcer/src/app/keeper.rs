@@ -1,6 +1,6 @@
 //! The task that owns the engine: one tick after the other, and between them what people ask for. Nothing else acts.
 
-mod policy;
+mod restart;
 mod standing;
 
 #[cfg(test)]
@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
+use super::own::Own;
 use crate::api::{Asked, Denied};
 use crate::engine::{Engine, Tick};
 use crate::metrics::Meters;
@@ -28,7 +29,6 @@ use crate::spec::{Settings, Shutdown};
 use crate::status::{Role, Status};
 use crate::views::Seen;
 use crate::views::plan::Plan;
-use policy::Own;
 pub use standing::Seat;
 
 /// Where the results go.
@@ -93,8 +93,8 @@ pub struct Parts {
     pub outlets: Outlets,
     /// What must have answered once.
     pub waiting: Waiting,
-    /// As whom this process comes to the brokers: user, if there is one, and client id.
-    pub own: (Option<String>, String),
+    /// As whom this process comes to the brokers.
+    pub own: Own,
 }
 
 impl Keeper {
@@ -102,7 +102,6 @@ impl Keeper {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let Parts { engine, clock, config, seat, known, orders, plans, outlets, waiting, own } = parts;
-        let own = Own { user: own.0, client_id: own.1, super_users: None };
         let policy = own.protect(&config.borrow().value.policy);
         let lease = config.borrow().value.ledger.lease;
         Self {
@@ -163,7 +162,7 @@ impl Keeper {
         let loaded = Arc::clone(&self.config.borrow_and_update());
         let settings = &loaded.value;
         self.policy = self.own.protect(&settings.policy);
-        self.notes = policy::needs_restart(started, settings);
+        self.notes = restart::needs_restart(started, settings);
         for note in &self.notes {
             tracing::warn!("{note}");
         }
@@ -180,7 +179,6 @@ impl Keeper {
     async fn tick(&mut self) {
         let seat = self.seat.borrow().clone();
         let mut blockers: Vec<String> = seat.blocker(self.clock.monotonic()).into_iter().collect();
-        blockers.extend(self.own.blocker());
         let mut faults = Vec::new();
         let mut store = seat.office(self.clock.monotonic());
         if let Seat::Office { store: own, .. } = &seat
@@ -201,9 +199,6 @@ impl Keeper {
         tick.faults.extend(faults);
         self.keep().await;
         self.report(&tick);
-        if self.own.learn(&tick.cluster) {
-            self.policy = self.own.protect(&self.config.borrow().value.policy);
-        }
         self.ready(&tick);
         self.outlets.meters.count(&tick);
         let ledger = self.ledger();

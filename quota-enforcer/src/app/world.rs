@@ -12,9 +12,10 @@ use daemon_kit::{config, reload};
 use quota_enforcer_core::audit::Record;
 use quota_enforcer_core::entity::Entity;
 use quota_enforcer_core::ledger::Ledger;
-use quota_enforcer_core::policy::{Pattern, Policy};
+use quota_enforcer_core::policy::Policy;
 use quota_enforcer_core::time::Timestamp;
 
+use super::own::Own;
 use crate::adapters::ledger::{AuditLines, Place, Settings as LedgerSettings, as_leader, read_ledger};
 use crate::adapters::prometheus::Prometheus;
 use crate::adapters::quotas::Quotas as KafkaQuotas;
@@ -133,10 +134,11 @@ impl World {
         Arc::clone(&self.quotas)
     }
 
-    /// As whom this process comes to the brokers: user, if there is one, and client id.
+    /// As whom this process comes to the brokers.
     #[must_use]
-    pub fn own(&self) -> (Option<String>, String) {
-        (self.place.config.username().map(str::to_owned), self.place.config.client_id().to_owned())
+    pub fn own(&self) -> Own {
+        let config = &self.place.config;
+        Own { user: config.username().map(str::to_owned), client_id: config.client_id().to_owned() }
     }
 
     /// How long the engine waits for whom.
@@ -203,23 +205,13 @@ impl World {
                 Ledger::default()
             }
         };
-        let policy = self.policy().await?;
+        let policy = self.own().protect(&self.settings.policy);
         let metrics = Arc::new(Prometheus::new(&self.settings, Arc::clone(&self.clock))?);
         let faults = metrics.refresh_baselines(&policy).await;
         let mut engine = self.engine(metrics);
         let mut tick = engine.plan(&policy, &ledger).await;
         tick.faults.extend(faults);
         Ok(Seen { tick, ledger, policy })
-    }
-
-    /// With whom a running process protects, too.
-    async fn policy(&self) -> anyhow::Result<Policy> {
-        let mut policy = self.settings.policy.clone();
-        let (user, client_id) = self.own();
-        let super_users = self.quotas.cluster().await.context("describe the cluster")?.super_users;
-        policy.protected.users.extend(user.into_iter().chain(super_users).map(Pattern));
-        policy.protected.client_ids.push(Pattern(client_id));
-        Ok(policy)
     }
 
     fn engine(&self, metrics: Arc<dyn Metrics>) -> Engine {

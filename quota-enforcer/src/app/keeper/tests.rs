@@ -131,7 +131,6 @@ impl Bench {
         let cluster = Cluster {
             id: "lkc-1".to_owned(),
             brokers: [(1, BrokerInfo { windows: 11, window: Duration::from_secs(1) })].into(),
-            super_users: vec!["admin".to_owned()],
             ..Cluster::default()
         };
         let world = Arc::new(World {
@@ -183,7 +182,7 @@ impl Bench {
                 kafka: Some(readiness.handle("kafka")),
                 prometheus: Some(readiness.handle("prometheus")),
             },
-            own: (Some("enforcer".to_owned()), "rdkafka".to_owned()),
+            own: Own { user: Some("enforcer".to_owned()), client_id: "rdkafka".to_owned() },
         });
         let cancel = CancellationToken::new();
         let runs = keeper.run(cancel.clone());
@@ -387,20 +386,11 @@ async fn nobody_enforces_where_kafkas_own_quotas_limit_nothing() {
     bench.end().await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn brokers_and_the_enforcer_itself_are_protected() {
-    let mut own =
-        Own { user: Some("enforcer".to_owned()), client_id: "rdkafka".to_owned(), super_users: None };
-    assert!(own.blocker().is_some());
-    assert!(!own.learn(&Cluster::default()), "no broker has answered");
-    let told =
-        Cluster { id: "c".to_owned(), super_users: vec!["CN=broker".to_owned()], ..Cluster::default() };
-    let in_part = Cluster { doubts: vec!["broker 3 is silent".to_owned()], ..told.clone() };
-    assert!(!own.learn(&in_part) && own.blocker().is_some());
-    assert!(own.learn(&told) && !own.learn(&told) && own.blocker().is_none());
-    assert!(!own.learn(&Cluster { super_users: Vec::new(), ..in_part }), "what was told stays");
+#[test]
+fn the_enforcer_itself_is_protected() {
+    let own = Own { user: Some("enforcer".to_owned()), client_id: "rdkafka".to_owned() };
     let policy = own.protect(&settings("").policy);
-    for entity in [Entity::user("enforcer"), Entity::user("CN=broker"), Entity::client_id("rdkafka")] {
+    for entity in [Entity::user("enforcer"), Entity::client_id("rdkafka")] {
         assert!(policy.protected.find(&entity).is_some(), "{entity}");
     }
     assert_eq!(policy.protected.find(&Entity::user("alice")), None);
