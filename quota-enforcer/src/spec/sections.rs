@@ -14,7 +14,7 @@ use super::check::Check;
 use super::file::{self, Text};
 use super::profile::{self, Profile, Scraped};
 use super::selector::{check_matchers, check_selector};
-use super::value::{Count, LabelName, Line, Number, Share, Time, Topic, Url, Value};
+use super::value::{Count, LabelName, Line, Number, Share, Time, Topic, Url};
 use super::{Admin, Baseline, Kafka, Ledger, Prometheus, path, protected as hard, variable};
 
 const SECRETS: [&str; 6] = ["password", "secret", "key.pem", "jaas", "token", "oauthbearer.config"];
@@ -71,19 +71,6 @@ pub(super) fn prometheus(check: &mut Check<'_>, given: &file::Prometheus) -> Opt
     let Time(timeout) = check.or(&given.timeout, Time(Duration::from_secs(10)));
     let basic = user.map(|user| user.0).zip(password_file);
     Some(Prometheus { url: url?.0, token_file, basic, tenant, ca_file, timeout })
-}
-
-impl Value for profile::Names {
-    const WHAT: &'static str = "way of writing names";
-    const HELP: &'static str = "write jmx (as brokers register them: URL-encoded, quoted) or plain";
-
-    fn parse(text: &str) -> Option<Self> {
-        Some(match text {
-            "jmx" => Self::Jmx,
-            "plain" => Self::Plain,
-            _ => return None,
-        })
-    }
 }
 
 pub(super) fn profile(check: &mut Check<'_>, given: &file::Metrics) -> Profile {

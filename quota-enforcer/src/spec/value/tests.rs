@@ -1,7 +1,11 @@
 //! Each notation with what it refuses.
 
-use proptest::prelude::*;
+use std::time::Duration;
 
+use proptest::prelude::*;
+use quota_enforcer_core::policy::Confirm;
+
+use super::quantity::LONGEST_MS;
 use super::*;
 
 #[test]
