@@ -17,7 +17,7 @@ fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let folder = root().join(folder);
     let mut found = Vec::new();
     let mut waiting = vec![folder.with_extension("rs"), folder.clone()];
-    waiting.retain(|path| path.exists());
+    waiting.retain(|path| path.try_exists().unwrap());
     while let Some(path) = waiting.pop() {
         // `tests.rs`, `parse_tests.rs`, `tests/`
         let is_test = path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
