@@ -19,6 +19,7 @@ use std::time::Duration;
 
 pub(crate) use property::Properties;
 use property::in_file;
+pub use property::is_secret;
 
 use crate::error::Endpoint;
 use crate::retry::Backoff;
@@ -27,6 +28,7 @@ use crate::tls;
 
 const PASSWORD_FILE: &str = "sasl.password.file";
 const ADMIN_TIMEOUT: &str = "admin.timeout.ms";
+const VERIFICATION: &str = "enable.ssl.certificate.verification";
 const DEFAULT_PORT: u16 = 9092;
 
 /// A property that cannot be used. Its value is never shown.
@@ -57,6 +59,13 @@ pub struct Config {
     pub(crate) setup_timeout: Duration,
     pub(crate) call_timeout: Duration,
     pub(crate) backoff: Backoff,
+}
+
+/// What is done with files that properties name.
+#[derive(Clone, Copy)]
+enum Files {
+    Read,
+    Leave,
 }
 
 /// Who we are, by SASL.
@@ -95,7 +104,21 @@ impl Config {
     pub fn new<K: Into<String>, V: Into<String>>(
         properties: impl IntoIterator<Item = (K, V)>,
     ) -> Result<Self, ConfigError> {
-        let mut given = Properties::new(properties)?;
+        Self::read(Properties::new(properties)?, Files::Read)
+    }
+
+    /// Checks names and values as [`Config::new`] does, without the files that they name and without the system's
+    /// certificate authorities: for a machine that need not have them.
+    ///
+    /// # Errors
+    /// The first property that cannot be used whatever the files hold.
+    pub fn check<K: Into<String>, V: Into<String>>(
+        properties: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<(), ConfigError> {
+        Self::read(Properties::new(properties)?, Files::Leave).map(drop)
+    }
+
+    fn read(mut given: Properties, files: Files) -> Result<Self, ConfigError> {
         let password_file = given.take(PASSWORD_FILE);
         let admin_timeout = given.take(ADMIN_TIMEOUT);
         refused::check(&given)?;
@@ -122,12 +145,19 @@ impl Config {
             if given.get("sasl.password").is_some() {
                 return Err(ConfigError::new(PASSWORD_FILE, "stands beside sasl.password: use one of them"));
             }
-            let text = in_file(PASSWORD_FILE, Path::new(&path))?;
+            let text = match files {
+                Files::Read => in_file(PASSWORD_FILE, Path::new(&path))?,
+                Files::Leave => "left".to_owned(),
+            };
             let line = text.strip_suffix('\n').unwrap_or(&text);
             given.set("sasl.password", line.strip_suffix('\r').unwrap_or(line));
         }
         let sasl = if authenticated { Some(sasl(&given)?) } else { None };
-        let tls = if encrypted { Some(Arc::new(tls::client_config(&given)?)) } else { None };
+        let tls = match (encrypted, files) {
+            (false, _) => None,
+            (true, Files::Read) => Some(Arc::new(tls::client_config(&given)?)),
+            (true, Files::Leave) => Some(Arc::new(tls::client_config(&without_files(&given)?)?)),
+        };
         let backoff = Backoff {
             base: given.millis("retry.backoff.ms", 100)?,
             cap: given.millis("retry.backoff.max.ms", 1_000)?,
@@ -190,12 +220,36 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
             .entries(
-                self.properties.iter().map(|(name, value)| {
-                    (name, if property::is_secret(name) { "***" } else { value.as_str() })
-                }),
+                self.properties
+                    .iter()
+                    .map(|(name, value)| (name, if is_secret(name) { "***" } else { value.as_str() })),
             )
             .finish()
     }
+}
+
+/// What is left of the properties for TLS when no file may be read, and what is wrong with naming the files so.
+fn without_files(given: &Properties) -> Result<Properties, ConfigError> {
+    let authorities = given.either("ssl.ca.pem", "ssl.ca.location")?;
+    let certificate = given.either("ssl.certificate.pem", "ssl.certificate.location")?;
+    let key = given.either("ssl.key.pem", "ssl.key.location")?;
+    let needs = |property: &str, other: &str| Err(ConfigError::new(property, format!("needs {other} too")));
+    match (certificate, key) {
+        (Some(property), None) => return needs(property, "ssl.key.location"),
+        (None, Some(property)) => return needs(property, "ssl.certificate.location"),
+        _ => {}
+    }
+    let mut rest = given.clone();
+    if [certificate, key].iter().flatten().any(|property| property.ends_with(".location")) {
+        for property in [certificate, key].into_iter().flatten() {
+            rest.take(property);
+        }
+    }
+    let verified = given.switch(VERIFICATION, true)?;
+    if verified && authorities != Some("ssl.ca.pem") {
+        rest.set(VERIFICATION, "false");
+    }
+    Ok(rest)
 }
 
 fn sasl(given: &Properties) -> Result<Sasl, ConfigError> {

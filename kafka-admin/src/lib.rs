@@ -57,6 +57,6 @@ pub use calls::describe_configs::{ConfigEntry, ConfigSource};
 pub use calls::groups::{GroupMember, GroupOffset};
 pub use calls::metadata::{Metadata, Partition, Topic, Topics};
 pub use client::Client;
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, is_secret};
 pub use error::{Endpoint, Error, ErrorCode, Outcome};
 pub use quota::{Alteration, Entity, EntityPart, Filter, Match, QuotaEntry};

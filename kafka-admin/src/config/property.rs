@@ -11,6 +11,7 @@ const ALIASES: [(&str, &str); 2] =
     [("metadata.broker.list", "bootstrap.servers"), ("sasl.mechanism", "sasl.mechanisms")];
 
 /// What was given, under the first names.
+#[derive(Clone)]
 pub(crate) struct Properties(BTreeMap<String, String>);
 
 impl Properties {
@@ -71,10 +72,22 @@ impl Properties {
         inline: &'static str,
         location: &'static str,
     ) -> Result<Option<(&'static str, String)>, ConfigError> {
+        let Some(property) = self.either(inline, location)? else { return Ok(None) };
+        let value = self.get(property).unwrap_or_default();
+        let text = if property == inline { value.to_owned() } else { in_file(property, Path::new(value))? };
+        Ok(Some((property, text)))
+    }
+
+    /// Which of two properties is given that exclude each other.
+    pub(super) fn either(
+        &self,
+        inline: &'static str,
+        location: &'static str,
+    ) -> Result<Option<&'static str>, ConfigError> {
         match (self.get(inline), self.get(location)) {
             (None, None) => Ok(None),
-            (Some(text), None) => Ok(Some((inline, text.to_owned()))),
-            (None, Some(path)) => Ok(Some((location, in_file(location, Path::new(path))?))),
+            (Some(_), None) => Ok(Some(inline)),
+            (None, Some(_)) => Ok(Some(location)),
             (Some(_), Some(_)) => {
                 Err(ConfigError::new(location, format!("stands beside {inline}: use one of them")))
             }
@@ -101,7 +114,7 @@ pub(super) fn in_file(property: &str, path: &Path) -> Result<String, ConfigError
         .map_err(|error| ConfigError::new(property, format!("cannot read {}: {error}", path.display())))
 }
 
-/// Whether the value must not be shown. Wrong only towards hiding too much.
-pub(super) fn is_secret(name: &str) -> bool {
+/// Whether the value of a property must not be shown. Wrong only towards hiding too much.
+pub fn is_secret(name: &str) -> bool {
     ["password", "secret", "key.pem", "jaas", "token", "oauthbearer"].iter().any(|part| name.contains(part))
 }

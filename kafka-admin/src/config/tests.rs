@@ -129,6 +129,42 @@ fn mistakes_are_told() {
 }
 
 #[test]
+fn names_and_values_are_checked_without_any_file() {
+    let check = |more: &[(&str, &str)]| {
+        let first = ("bootstrap.servers", "kafka");
+        Config::check(std::iter::once(first).chain(more.iter().copied())).map_err(|error| error.to_string())
+    };
+    let nowhere = "/nowhere";
+    let files = [
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanisms", "PLAIN"),
+        ("sasl.username", "alice"),
+        ("sasl.password.file", nowhere),
+        ("ssl.ca.location", nowhere),
+        ("ssl.certificate.location", nowhere),
+        ("ssl.key.location", nowhere),
+    ];
+    assert_eq!(check(&files), Ok(()));
+    assert_eq!(check(&files[..4]), Ok(()), "the system's authorities are not asked for");
+    let refused = |more: &[(&str, &str)]| check(more).unwrap_err();
+    let without = |name: &str| files.into_iter().filter(|(given, _)| *given != name).collect::<Vec<_>>();
+    assert_eq!(refused(&without("sasl.username")), "sasl.username: is needed for SASL");
+    assert_eq!(refused(&without("ssl.key.location")), "ssl.certificate.location: needs ssl.key.location too");
+    let both = [files.as_slice(), &[("ssl.ca.pem", "x")]].concat();
+    assert_eq!(refused(&both), "ssl.ca.location: stands beside ssl.ca.pem: use one of them");
+    let inline = [files[..4].to_vec(), vec![("ssl.ca.pem", "x")]].concat();
+    assert_eq!(refused(&inline), "ssl.ca.pem: holds no PEM certificate");
+    let odd = [files.as_slice(), &[("ssl.endpoint.identification.algorithm", "HTTP")]].concat();
+    assert_eq!(refused(&odd), "ssl.endpoint.identification.algorithm: is neither https nor none");
+    for more in
+        [[("security.protocol", "TLS")], [("sasl.mechanisms", "GSSAPI")], [("socket.timeout.ms", "0")]]
+    {
+        assert_eq!(check(&more), config(&more).map(drop).map_err(|error| error.to_string()), "{more:?}");
+        assert!(check(&more).is_err());
+    }
+}
+
+#[test]
 fn a_file_of_properties_is_taken_literally() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = "# where\nbootstrap.servers = kafka:9092\n\nclient.id=a=b \\n\n";
