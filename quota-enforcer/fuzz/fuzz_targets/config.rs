@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
                 assert!(rule.release < rule.enter && rule.release > 0.0 && rule.enter.is_finite());
                 assert!(1 <= rule.confirm.k && rule.confirm.k <= rule.confirm.n && rule.confirm.n <= 64);
                 assert!(rule.hold.minimum <= rule.hold.duration && rule.hold.duration <= rule.hold.longest);
-                assert!(rule.floor.bound > 0.0 && rule.floor.is_finite());
+                assert!(rule.floor.bound > 0.0 && rule.floor.bound.is_finite());
                 assert!(rule.sentinel.is_none_or(|value| value >= settings.policy.sentinel_from));
             }
             assert!(warnings.iter().all(|warning| warning.level != Level::Error));
