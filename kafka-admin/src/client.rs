@@ -70,12 +70,6 @@ impl Client {
         self
     }
 
-    /// The brokers that the last answer named, by id.
-    #[must_use]
-    pub fn brokers(&self) -> Vec<Endpoint> {
-        self.with_directory(|directory| directory.brokers().cloned().collect())
-    }
-
     /// A call that changes nothing, so that it can be repeated.
     pub(crate) async fn read<Q: Call>(&self, target: Target, request: &Q) -> Result<Q::Response, Error> {
         self.read_from(target, request).await.map(|(response, _)| response)

@@ -175,27 +175,6 @@ impl Config {
         })
     }
 
-    /// Reads a file of `name=value` lines, taken literally; lines that start with `#` are comments.
-    ///
-    /// # Errors
-    /// A file that cannot be read, a line of another form, and what [`Config::new`] refuses.
-    pub fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let shown = path.display().to_string();
-        let text = in_file(&shown, path)?;
-        let mut properties = Vec::new();
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, value) = line.split_once('=').ok_or_else(|| {
-                ConfigError::new(&shown, format!("line {} has no form name=value", index + 1))
-            })?;
-            properties.push((name.trim(), value.trim()));
-        }
-        Self::new(properties)
-    }
-
     /// All properties for librdkafka, our own left out, **with the password**, also where it comes from a file.
     #[must_use]
     pub fn properties(&self) -> &BTreeMap<String, String> {

@@ -228,25 +228,6 @@ impl Error {
             _ => None,
         }
     }
-
-    /// A stable name for metrics and scripts.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Config(_) => "config",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Tls { .. } => "tls",
-            Self::Authentication { .. } => "authentication",
-            Self::Timeout { .. } => "timeout",
-            Self::Interrupted { .. } => "interrupted",
-            Self::Malformed { .. } => "malformed",
-            Self::Unsupported { .. } => "unsupported",
-            Self::Request { .. } => "request",
-            Self::Kafka { .. } => "kafka",
-            Self::UnknownBroker(_) => "unknown-broker",
-            Self::NotTried(_) => "not-tried",
-        }
-    }
 }
 
 fn served(theirs: Option<(i16, i16)>) -> String {

@@ -1,7 +1,9 @@
-//! The Kafka admin calls that librdkafka lacks.
+//! A Kafka admin client: client quotas, and the calls around them.
 //!
-//! librdkafka has no calls for client quotas. This crate has them, and what a daemon needs around them, over tokio and rustls, with the codec of
-//! `kafka-protocol`. One [`Config`] in librdkafka's property names drives both this client and an `rdkafka` one.
+//! librdkafka has no calls for client quotas. This crate has them, over tokio and rustls, with the codec of `kafka-protocol`, and what a daemon
+//! needs around them: a broker's versions and configuration, metadata, the cluster, consumer groups. librdkafka has most of those too; here they
+//! share one connection per broker, one deadline and one kind of error with the quotas.
+//! One [`Config`] in librdkafka's property names drives both this client and an `rdkafka` one.
 //!
 //! ```no_run
 //! use kafka_admin::{Alteration, AlterMode, Client, Config, Entity, EntityPart, Filter};
@@ -53,10 +55,10 @@ mod wire;
 pub use calls::alter_client_quotas::{AlterMode, Altered};
 pub use calls::api_versions::ApiVersions;
 pub use calls::describe_cluster::{Cluster, ClusterBroker};
-pub use calls::describe_configs::{ConfigEntry, ConfigSource};
+pub use calls::describe_configs::ConfigEntry;
 pub use calls::groups::{GroupMember, GroupOffset};
 pub use calls::metadata::{Metadata, Partition, Topic, Topics};
 pub use client::Client;
 pub use config::{Config, ConfigError, is_secret};
 pub use error::{Endpoint, Error, ErrorCode, Outcome};
-pub use quota::{Alteration, Entity, EntityPart, Filter, Match, QuotaEntry};
+pub use quota::{Alteration, Entity, EntityPart, Filter, QuotaEntry};

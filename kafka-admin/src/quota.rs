@@ -123,20 +123,11 @@ pub struct Alteration {
     pub ops: Vec<(String, Option<f64>)>,
 }
 
-/// Which parts of this type a filter lets through.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Match {
-    /// The part that is equal to this one.
-    Exact(EntityPart),
-    /// Any name, and the default.
-    Any,
-}
-
 /// Which entities to describe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// By type of entity (`user`, `client-id`, `ip`): all have to match.
-    pub components: BTreeMap<String, Match>,
+    /// By type of entity (`user`, `client-id`, `ip`): all have to be equal.
+    pub components: BTreeMap<String, EntityPart>,
     /// Whether entities with further types than those named are left out.
     pub strict: bool,
 }
@@ -151,8 +142,7 @@ impl Filter {
     /// This entity only.
     #[must_use]
     pub fn exactly(entity: &Entity) -> Self {
-        let components =
-            entity.parts().map(|(kind, part)| (kind.to_owned(), Match::Exact(part.clone()))).collect();
+        let components = entity.parts().map(|(kind, part)| (kind.to_owned(), part.clone())).collect();
         Self { components, strict: true }
     }
 }

@@ -6,7 +6,7 @@ use kafka_protocol::protocol::StrBytes;
 
 use crate::client::{Client, Target};
 use crate::error::{Error, Outcome};
-use crate::quota::{Entity, EntityPart, Filter, Match, QuotaEntry};
+use crate::quota::{Entity, EntityPart, Filter, QuotaEntry};
 use crate::wire::shape::{INT16, INT32, INT64, Kind, Shape, always};
 use crate::wire::{Call, Refusal};
 
@@ -68,16 +68,15 @@ impl Client {
 }
 
 pub(crate) fn request(filter: &Filter) -> DescribeClientQuotasRequest {
-    let component = |(kind, wanted): (&String, &Match)| {
+    let component = |(kind, wanted): (&String, &EntityPart)| {
         let (match_type, name) = match wanted {
-            Match::Exact(EntityPart::Name(name)) => (0, Some(StrBytes::from_string(name.clone()))),
-            Match::Exact(EntityPart::Default) => (1, None),
-            Match::Any => (2, None),
+            EntityPart::Name(name) => (0, Some(StrBytes::from_string(name.clone()))),
+            EntityPart::Default => (1, None),
         };
         ComponentData::default()
             .with_entity_type(StrBytes::from_string(kind.clone()))
             .with_match_type(match_type)
-            // The codec's default is an empty text, which Kafka refuses for the other two types.
+            // The codec's default is an empty text, which Kafka refuses for the default.
             .with_match(name)
     };
     DescribeClientQuotasRequest::default()

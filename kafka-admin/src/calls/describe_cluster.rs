@@ -2,7 +2,6 @@
 
 use kafka_protocol::messages::{ApiKey, DescribeClusterRequest, DescribeClusterResponse};
 
-use super::metadata::node;
 use crate::client::{Client, Target};
 use crate::error::{Endpoint, Error};
 use crate::wire::shape::{INT8, INT16, INT32, Kind, Shape, always, since};
@@ -43,8 +42,6 @@ impl Call for DescribeClusterRequest {
 pub struct Cluster {
     /// Its id, which never changes.
     pub cluster_id: String,
-    /// The controller; with KRaft any broker, which forwards.
-    pub controller: Option<i32>,
     /// Its brokers; with version 2 of the request those that are registered but fenced off too.
     pub brokers: Vec<ClusterBroker>,
 }
@@ -56,8 +53,6 @@ pub struct ClusterBroker {
     pub id: i32,
     /// Its address for clients.
     pub endpoint: Endpoint,
-    /// Its rack.
-    pub rack: Option<String>,
     /// Whether the controller has no heartbeat of it, so that it serves nobody.
     pub fenced: bool,
 }
@@ -76,14 +71,9 @@ impl Client {
             Some(ClusterBroker {
                 id,
                 endpoint: Endpoint { id: Some(id), host: broker.host.to_string(), port },
-                rack: broker.rack.map(|rack| rack.to_string()),
                 fenced: broker.is_fenced,
             })
         });
-        Ok(Cluster {
-            cluster_id: response.cluster_id.to_string(),
-            controller: node(response.controller_id),
-            brokers: brokers.collect(),
-        })
+        Ok(Cluster { cluster_id: response.cluster_id.to_string(), brokers: brokers.collect() })
     }
 }

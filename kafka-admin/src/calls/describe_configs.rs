@@ -59,27 +59,8 @@ impl Call for DescribeConfigsRequest {
 pub struct ConfigEntry {
     /// The value; `None` where it is not set, or secret.
     pub value: Option<String>,
-    /// Where it comes from.
-    pub source: ConfigSource,
     /// Whether it is secret.
     pub sensitive: bool,
-    /// Whether it can only be changed by a restart.
-    pub read_only: bool,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfigSource {
-    /// Set at run time for this broker.
-    DynamicBroker,
-    /// Set at run time for all brokers.
-    DynamicDefault,
-    /// From the broker's properties file.
-    Static,
-    /// Kafka's own default.
-    Default,
-    /// Another number of the protocol.
-    Other(i8),
 }
 
 impl Client {
@@ -105,17 +86,5 @@ impl Client {
 }
 
 fn entry(config: DescribeConfigsResourceResult) -> ConfigEntry {
-    let source = match config.config_source {
-        2 => ConfigSource::DynamicBroker,
-        3 => ConfigSource::DynamicDefault,
-        4 => ConfigSource::Static,
-        5 => ConfigSource::Default,
-        other => ConfigSource::Other(other),
-    };
-    ConfigEntry {
-        value: config.value.map(|value| value.to_string()),
-        source,
-        sensitive: config.is_sensitive,
-        read_only: config.read_only,
-    }
+    ConfigEntry { value: config.value.map(|value| value.to_string()), sensitive: config.is_sensitive }
 }

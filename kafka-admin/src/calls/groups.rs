@@ -112,8 +112,6 @@ pub struct GroupOffset {
 /// Who is in a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMember {
-    /// The id that the coordinator gave.
-    pub id: String,
     /// The client's own name.
     pub client_id: String,
     /// Where it connects from.
@@ -157,7 +155,6 @@ impl Client {
         let members = response.groups.into_iter().flat_map(|group| group.members);
         Ok(members
             .map(|member| GroupMember {
-                id: member.member_id.to_string(),
                 client_id: member.client_id.to_string(),
                 host: member.client_host.to_string(),
                 topics: subscription(&member.member_metadata).unwrap_or_default(),

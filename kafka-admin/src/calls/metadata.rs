@@ -69,8 +69,6 @@ pub struct Topic {
     pub error: Option<ErrorCode>,
     /// What tells it from an earlier topic of the same name. All zeros when the broker does not know (before Kafka 2.8).
     pub id: u128,
-    /// Whether it belongs to Kafka itself.
-    pub internal: bool,
     /// Its partitions.
     pub partitions: Vec<Partition>,
 }
@@ -78,14 +76,10 @@ pub struct Topic {
 /// A partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// Its number.
-    pub index: i32,
     /// The broker that serves it, if there is one.
     pub leader: Option<i32>,
     /// The brokers that keep it.
     pub replicas: Vec<i32>,
-    /// Those that are in sync.
-    pub in_sync: Vec<i32>,
 }
 
 /// Which topics to describe.
@@ -130,22 +124,19 @@ impl Metadata {
 }
 
 /// Kafka writes -1 for none.
-pub(super) fn node(id: BrokerId) -> Option<i32> {
+fn node(id: BrokerId) -> Option<i32> {
     (id.0 >= 0).then_some(id.0)
 }
 
 fn topic(topic: MetadataResponseTopic) -> Topic {
     let partition = |partition: MetadataResponsePartition| Partition {
-        index: partition.partition_index,
         leader: node(partition.leader_id),
         replicas: partition.replica_nodes.iter().map(|id| id.0).collect(),
-        in_sync: partition.isr_nodes.iter().map(|id| id.0).collect(),
     };
     Topic {
         name: topic.name.map(|name| name.0.to_string()).unwrap_or_default(),
         error: Refusal::new(topic.error_code, None).map(|refusal| refusal.code),
         id: topic.topic_id.as_u128(),
-        internal: topic.is_internal,
         partitions: topic.partitions.into_iter().map(partition).collect(),
     }
 }

@@ -21,10 +21,6 @@ impl Directory {
         Self { bootstrap, brokers: BTreeMap::new(), controller: None, preferred: None }
     }
 
-    pub(super) fn brokers(&self) -> impl Iterator<Item = &Endpoint> {
-        self.brokers.values()
-    }
-
     /// A cluster without brokers cannot answer, so an empty list is not taken over.
     pub(super) fn learn(&mut self, metadata: &Metadata) {
         if metadata.brokers.is_empty() {

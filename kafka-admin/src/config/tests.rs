@@ -165,18 +165,6 @@ fn names_and_values_are_checked_without_any_file() {
 }
 
 #[test]
-fn a_file_of_properties_is_taken_literally() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let text = "# where\nbootstrap.servers = kafka:9092\n\nclient.id=a=b \\n\n";
-    std::io::Write::write_all(&mut file.as_file(), text.as_bytes()).unwrap();
-    assert_eq!(Config::from_file(file.path()).unwrap().client_id(), "a=b \\n");
-    std::io::Write::write_all(&mut file.as_file(), b"nonsense\n").unwrap();
-    let error = Config::from_file(file.path()).unwrap_err().to_string();
-    assert!(error.ends_with("line 5 has no form name=value"), "{error}");
-    assert!(Config::from_file(std::path::Path::new("/nowhere")).is_err());
-}
-
-#[test]
 fn an_encrypted_key_is_named_as_such() {
     let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
     let certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
