@@ -9,7 +9,6 @@ mod trusted_time;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -320,17 +319,12 @@ fn observation(
     blockers: Vec<String>,
 ) -> Observation {
     let window = |info: &crate::ports::BrokerInfo| Window::new(info.windows, info.window);
-    let answers = observed.answers.into_iter().map(|(rule, answers)| {
-        let by_entity: BTreeMap<_, _> =
-            answers.into_iter().map(|answer| (answer.entity.clone(), answer)).collect();
-        (rule, by_entity)
-    });
     Observation {
         usage: observed.usage,
         snapshot,
         brokers: cluster.brokers.iter().map(|(id, info)| (*id, window(info))).collect(),
         baselines: observed.baselines,
-        answers: answers.collect(),
+        answers: observed.answers,
         burns: observed.burns,
         blockers,
         ..Observation::default()

@@ -78,7 +78,7 @@ pub struct Observed {
     /// Baselines by rule, in the key's unit.
     pub baselines: BTreeMap<String, BTreeMap<Entity, f64>>,
     /// Answers of query measures by rule.
-    pub answers: BTreeMap<String, Vec<Answer>>,
+    pub answers: BTreeMap<String, BTreeMap<Entity, Answer>>,
     /// Burn rates by SLO.
     pub burns: BTreeMap<String, f64>,
     /// What could not be read, for people.

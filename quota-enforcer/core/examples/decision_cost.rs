@@ -205,27 +205,16 @@ fn slot(number: u32) -> Slot {
 fn ledger(clients: u32, now: Timestamp) -> Ledger {
     let day = now + Duration::from_secs(86_400);
     let hold = |number| Hold {
-        slot: slot(number),
-        purpose: Purpose::Throttle,
-        rule: "rate".to_owned(),
-        owner: None,
-        prior: None,
         ours: Some(BOUND),
         intent: None,
         phase: Phase::Holding,
-        target: BOUND,
         limit: Some(BOUND * 3.0),
         caught_at_rate: HOT,
-        since: now,
-        earliest: now,
         until: day,
         expires: day,
-        offence: 1,
-        memory: Duration::from_secs(86_400),
         written: Some(now),
         verified: Some(now),
-        ineffective: None,
-        policy: "bench".to_owned(),
+        ..Hold::begun(slot(number), Purpose::Throttle, "rate", BOUND, now)
     };
     let holds = (0..clients).filter(|number| is_held(*number)).map(|number| (slot(number), hold(number)));
     Ledger { holds: holds.collect(), ..Ledger::default() }

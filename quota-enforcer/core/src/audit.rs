@@ -185,14 +185,22 @@ pub enum BrokenChain {
         /// In the ledger.
         anchored: u64,
     },
+    /// There is no chain where the ledger anchors one.
+    #[error(
+        "there are no records, but the ledger anchors record {anchored}: the audit topic was emptied or created anew"
+    )]
+    Emptied {
+        /// In the ledger.
+        anchored: u64,
+    },
 }
 
 /// What a proof found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Proof {
-    /// The first record that is there. Above 1, earlier ones were trimmed by retention.
+    /// The first record that is there, or the next to come. Above 1, earlier ones were trimmed by retention.
     pub first: u64,
-    /// The end.
+    /// The end; the anchored one when retention took everything.
     pub head: Head,
     /// How many records were read.
     pub records: u64,
@@ -231,19 +239,26 @@ impl Verifier {
         Ok(record)
     }
 
-    /// The end of the chain, compared with the one that the ledger anchors, if it is known.
+    /// The end of the chain, compared with the one that the ledger anchors, if it is known. `trimmed`: the topic begins
+    /// after its first offset, so that retention may have taken records.
     ///
     /// # Errors
     /// When they differ.
-    pub fn finish(self, anchor: Option<&Head>) -> Result<Proof, BrokenChain> {
-        let head = self.head.unwrap_or_default();
-        if let Some(anchor) = anchor
-            // When retention took everything, the anchor alone remains.
-            && *anchor != head && self.lines > 0
-        {
-            return Err(BrokenChain::End { found: head.seq, anchored: anchor.seq });
+    pub fn finish(self, anchor: Option<&Head>, trimmed: bool) -> Result<Proof, BrokenChain> {
+        let records = self.lines as u64;
+        match (self.head, anchor) {
+            (Some(head), Some(anchor)) if head != *anchor => {
+                Err(BrokenChain::End { found: head.seq, anchored: anchor.seq })
+            }
+            (Some(head), _) => Ok(Proof { first: self.first, head, records }),
+            (None, Some(anchor)) if anchor.seq > 0 && !trimmed => {
+                Err(BrokenChain::Emptied { anchored: anchor.seq })
+            }
+            (None, anchor) => {
+                let head = anchor.cloned().unwrap_or_default();
+                Ok(Proof { first: head.seq + 1, head, records })
+            }
         }
-        Ok(Proof { first: self.first, head, records: self.lines as u64 })
     }
 }
 
@@ -283,7 +298,7 @@ mod tests {
         for line in lines {
             verifier.take(line.as_bytes())?;
         }
-        verifier.finish(Some(anchor))
+        verifier.finish(Some(anchor), false)
     }
 
     proptest! {
@@ -309,6 +324,18 @@ mod tests {
             }
             prop_assert!(verify(&lines, &head).is_err());
         }
+    }
+
+    #[test]
+    fn an_empty_chain_is_whole_only_where_nothing_was_written_or_retention_took_it() {
+        let (_, anchor) = chain(&["a".to_owned(), "b".to_owned()]);
+        let empty = |anchor, trimmed| Verifier::default().finish(anchor, trimmed);
+        assert!(matches!(empty(Some(&anchor), false), Err(BrokenChain::Emptied { anchored: 2 })));
+        let gone = Proof { first: 3, head: anchor.clone(), records: 0 };
+        assert_eq!(empty(Some(&anchor), true).unwrap(), gone);
+        let nothing = Proof { first: 1, head: Head::default(), records: 0 };
+        assert_eq!(empty(None, false).unwrap(), nothing);
+        assert_eq!(empty(Some(&Head::default()), false).unwrap(), nothing);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::audit::{Entry, Event};
 use crate::decide::Act;
 use crate::entity::Entity;
-use crate::ledger::{Change, Exemption, Fact, FactKey, Hold, Intent, Ledger, Pause, Phase};
+use crate::ledger::{Change, Exemption, Fact, FactKey, Hold, Ledger, Pause, Phase};
 use crate::quota::Key;
 use crate::time::Timestamp;
 
@@ -200,12 +200,10 @@ fn release_all(holds: Vec<&Hold>, plan: &mut Plan, by: &str, reason: &str, now: 
 fn release(hold: &Hold, by: &str, reason: &str, now: Timestamp) -> Act {
     let why = format!("released by {by}: {reason}");
     let evidence = json!({ "ours": hold.ours });
-    if hold.phase == Phase::Lost {
-        return Act { hold: hold.clone(), forget: true, event: Event::Released, why, evidence };
+    match hold.phase {
+        Phase::Lost => Act::forget(hold, why, evidence),
+        _ => Act::release(hold, why, evidence, now),
     }
-    let intent = Intent { from: hold.ours, to: hold.prior, at: now };
-    let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
-    Act { hold, forget: false, event: Event::Intent, why, evidence }
 }
 
 /// Exemptions and offences that are over.

@@ -8,6 +8,7 @@ mod act;
 mod caps;
 mod changes;
 mod enter;
+mod judge;
 mod measure;
 mod memory;
 mod sentinel;
@@ -23,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::allot;
-use crate::entity::Entity;
+use crate::entity::{Client, Entity};
 use crate::hazard::Hazard;
 use crate::ledger::Ledger;
 use crate::policy::{Policy, Rule};
@@ -137,6 +138,12 @@ impl<'a> Scene<'a> {
         }
         let why = self.observation.blockers.first().or_else(|| self.observation.refused.get(slot))?;
         Some(Block::Enforcement { why: why.clone() })
+    }
+
+    /// The tags of the sensors of the rule's key that the entity covers: whoever a quota would bind, as far as it has such a sensor.
+    fn members<'s>(&'s self, rule: &Rule, entity: &'s Entity) -> Vec<&'s Client> {
+        let index = self.index(rule.key).ok();
+        index.into_iter().flat_map(|index| index.readings_of(entity)).map(|reading| &reading.client).collect()
     }
 
     /// A client that was not sampled for longer is confirmed anew.

@@ -70,6 +70,26 @@ impl Entity {
         Self::Pair(Part::name(user), Part::name(client_id))
     }
 
+    /// The entity of this shape that a client's known tags name; `None` where they do not.
+    #[must_use]
+    pub fn of(kind: Kind, client: &Client) -> Option<Self> {
+        Some(match kind {
+            Kind::User => Self::user(client.user.as_ref()?),
+            Kind::ClientId => Self::client_id(client.client_id.as_ref()?),
+            Kind::Pair => Self::pair(client.user.as_ref()?, client.client_id.as_ref()?),
+        })
+    }
+
+    /// Its names, as tags of a client.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        let name = |part: Option<&Part>| match part {
+            Some(Part::Name(name)) => Some(name.clone()),
+            _ => None,
+        };
+        Client { user: name(self.user_part()), client_id: name(self.client_id_part()) }
+    }
+
     /// The entity that binds whoever has no quota of this shape.
     #[must_use]
     pub fn default_of(kind: Kind) -> Self {

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::entity::{Client, Entity, Part};
+use crate::entity::{Client, Entity, Kind, Part};
 use crate::policy::Policy;
 use crate::quota::{Key, same};
 use crate::resolve::Index;
@@ -81,12 +81,9 @@ struct Named<'a>(&'a Client);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let part = |name: &Option<String>| name.clone().map(Part::Name);
-        match (part(&self.0.user), part(&self.0.client_id)) {
-            (Some(user), Some(client_id)) => Entity::Pair(user, client_id).fmt(f),
-            (Some(user), None) => Entity::User(user).fmt(f),
-            (None, Some(client_id)) => Entity::ClientId(client_id).fmt(f),
-            (None, None) => f.write_str("an unknown client"),
+        match [Kind::Pair, Kind::User, Kind::ClientId].into_iter().find_map(|kind| Entity::of(kind, self.0)) {
+            Some(entity) => entity.fmt(f),
+            None => f.write_str("an unknown client"),
         }
     }
 }

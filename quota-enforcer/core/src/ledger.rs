@@ -115,6 +115,34 @@ pub struct Intent {
 }
 
 impl Hold {
+    /// One that begins: nothing of it stands yet, and its times are to be set.
+    #[must_use]
+    pub fn begun(slot: Slot, purpose: Purpose, rule: &str, bound: f64, now: Timestamp) -> Self {
+        Self {
+            slot,
+            purpose,
+            rule: rule.to_owned(),
+            owner: None,
+            prior: None,
+            ours: None,
+            intent: Some(Intent { from: None, to: Some(bound), at: now }),
+            phase: Phase::Cutting,
+            target: bound,
+            limit: None,
+            caught_at_rate: 0.0,
+            since: now,
+            earliest: now,
+            until: now,
+            expires: now,
+            offence: 1,
+            memory: Duration::ZERO,
+            written: None,
+            verified: None,
+            ineffective: None,
+            policy: String::new(),
+        }
+    }
+
     /// The write under way lowers somebody's bound.
     #[must_use]
     pub fn tightens(&self) -> bool {
@@ -335,19 +363,6 @@ impl Ledger {
             Change::Remove(FactKey::Leader) => self.leader = None,
             Change::Remove(FactKey::Head) => self.head = None,
         }
-    }
-
-    /// Everything as changes that make this ledger from an empty one.
-    pub fn facts(&self) -> impl Iterator<Item = Fact> + '_ {
-        let holds = self.holds.values().cloned().map(Fact::Hold);
-        let offences = self.offences.values().cloned().map(Fact::Offence);
-        let exemptions = self.exemptions.values().cloned().map(Fact::Exemption);
-        holds
-            .chain(offences)
-            .chain(exemptions)
-            .chain(self.pause.clone().map(Fact::Pause))
-            .chain(self.leader.clone().map(Fact::Leader))
-            .chain(self.head.clone().map(Fact::Head))
     }
 
     /// The exemption that covers an entity now: its own, its user's, or its client id's.

@@ -275,14 +275,7 @@ impl Protected {
     /// The pattern that protects some connection of this entity, as far as names tell.
     #[must_use]
     pub fn find(&self, entity: &Entity) -> Option<String> {
-        let hit = |what: &str, patterns: &[Pattern], part: Option<&Part>| match part {
-            Some(Part::Name(name)) => {
-                patterns.iter().find(|p| p.matches(name)).map(|p| format!("{what} `{}`", p.0))
-            }
-            _ => None,
-        };
-        hit("user", &self.users, entity.user_part())
-            .or_else(|| hit("client id", &self.client_ids, entity.client_id_part()))
+        self.find_client(&entity.client())
     }
 
     /// The same of a client as its sensors' tags tell: a user whose clients include a protected client id is protected,

@@ -53,15 +53,6 @@ impl Key {
     pub fn mute_is_bounded_by_broker(self) -> bool {
         self == Self::RequestPercentage
     }
-
-    /// The unit of its values, for people.
-    #[must_use]
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::ProducerByteRate | Self::ConsumerByteRate => "B/s",
-            Self::RequestPercentage => "%",
-        }
-    }
 }
 
 impl fmt::Display for Key {

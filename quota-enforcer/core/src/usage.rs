@@ -278,8 +278,6 @@ impl<'a> Index<'a> {
 /// What one rule's query answered for one entity.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// From its labels.
-    pub entity: Entity,
     /// In the unit of the rule's thresholds.
     pub value: f64,
     /// When it was evaluated.

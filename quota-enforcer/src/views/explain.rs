@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quota_enforcer_core::decide::Verdict;
-use quota_enforcer_core::entity::{Client, Entity, Part};
+use quota_enforcer_core::entity::{Client, Entity};
 use quota_enforcer_core::hazard;
 use quota_enforcer_core::ledger::{Exemption, Hold, Offence};
 use quota_enforcer_core::policy::Rule;
@@ -165,18 +165,10 @@ fn binding(entity: &Entity, quotas: &resolve::Index<'_>, explained: &mut OfKey) 
         explained.binds = quotas.get(entity).map(|value| bound((entity, value)));
         return;
     }
-    let effective = quotas.effective(&client(entity));
+    let effective = quotas.effective(&entity.client());
     explained.binds = effective.binding.map(bound);
     explained.shadowed = effective.shadowed.into_iter().map(bound).collect();
     explained.unsure = effective.unsure.into_iter().map(bound).collect();
-}
-
-fn client(entity: &Entity) -> Client {
-    let name = |part: Option<&Part>| match part {
-        Some(Part::Name(name)) => Some(name.clone()),
-        _ => None,
-    };
-    Client { user: name(entity.user_part()), client_id: name(entity.client_id_part()) }
 }
 
 fn usage(entity: &Entity, index: &Index<'_>) -> Vec<OnBroker> {
@@ -237,7 +229,7 @@ fn write(
     let ours = explained.hold.as_ref().and_then(|hold| hold.ours);
     let worst = explained.usage.iter().filter_map(|on| on.rate).reduce(f64::max);
     let to = explained.key.rounded(ours.or(worst)?);
-    let own = client(entity);
+    let own = entity.client();
     let members: BTreeSet<&Client> = index
         .into_iter()
         .flat_map(|index| index.readings_of(entity))

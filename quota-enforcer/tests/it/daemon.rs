@@ -194,7 +194,7 @@ async fn orders(enforcer: &Enforcer) {
 
     assert!(order(&["exempt", "user=alice", "--for", "2h", "--reason", "backfill"]).contains("is exempted"));
     let spared =
-        |verdict: &Value| verdict["why"].as_str().unwrap().contains("it would be spared: exempted until");
+        |verdict: &Value| verdict["why"].as_str().unwrap().contains("would not throttle it: exempted until");
     let exempted = |status: &Value| status["verdicts"].as_array().unwrap().iter().any(spared);
     status(enforcer, "the exemption to count", exempted).await;
     assert!(run(enforcer, &["explain", "user=alice"]).contains("by tester: backfill"));

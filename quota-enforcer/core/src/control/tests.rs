@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::ledger::Purpose;
+use crate::ledger::{Intent, Purpose};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
@@ -12,27 +12,10 @@ fn slot(user: &str, key: Key) -> crate::quota::Slot {
 fn hold(user: &str, key: Key, open: bool) -> Hold {
     let at = Timestamp(0);
     Hold {
-        slot: slot(user, key),
-        purpose: Purpose::Throttle,
-        rule: "r".to_owned(),
-        owner: None,
-        prior: None,
         ours: Some(50.0),
         intent: open.then_some(Intent { from: Some(50.0), to: Some(40.0), at }),
-        phase: Phase::Cutting,
-        target: 40.0,
-        limit: None,
-        caught_at_rate: 500.0,
-        since: at,
-        earliest: at,
-        until: at,
-        expires: at,
-        offence: 1,
-        memory: Duration::ZERO,
         written: Some(at),
-        verified: None,
-        ineffective: None,
-        policy: String::new(),
+        ..Hold::begun(slot(user, key), Purpose::Throttle, "r", 40.0, at)
     }
 }
 

@@ -7,6 +7,7 @@ use super::measure::Measured;
 use crate::audit::Event;
 use crate::ledger::{Hold, Intent, Phase};
 use crate::policy::{Measure, Rule};
+use crate::time::Timestamp;
 use crate::usage::human;
 
 /// One thing to do. With an intent in the hold: write the ledger, write the quota, read back, reconcile. Without: record.
@@ -30,6 +31,18 @@ impl Act {
     pub fn tightens(&self) -> bool {
         self.hold.tightens()
     }
+
+    /// Back to what stood before us.
+    pub(crate) fn release(hold: &Hold, why: String, evidence: Value, now: Timestamp) -> Self {
+        let intent = Intent { from: hold.ours, to: hold.prior, at: now };
+        let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
+        Self { hold, forget: false, event: Event::Intent, why, evidence }
+    }
+
+    /// Hands are off no more: there is nothing to give back.
+    pub(crate) fn forget(hold: &Hold, why: String, evidence: Value) -> Self {
+        Self { hold: hold.clone(), forget: true, event: Event::Released, why, evidence }
+    }
 }
 
 pub(super) fn write(
@@ -52,7 +65,7 @@ pub(super) fn write(
     Act { hold, forget: false, event: Event::Intent, why, evidence }
 }
 
-/// Back to what stood before us.
+/// [`Act::release`], on what was measured.
 pub(super) fn release(
     scene: &Scene<'_>,
     hold: &Hold,
@@ -60,13 +73,7 @@ pub(super) fn release(
     why: String,
 ) -> Act {
     let evidence = measured.map_or_else(|| json!({ "ours": hold.ours }), |(m, rule)| evidence(rule, m, hold));
-    let intent = Intent { from: hold.ours, to: hold.prior, at: scene.now };
-    let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
-    Act { hold, forget: false, event: Event::Intent, why, evidence }
-}
-
-pub(super) fn forget(hold: &Hold, why: String) -> Act {
-    Act { hold: hold.clone(), forget: true, event: Event::Released, why, evidence: json!({}) }
+    Act::release(hold, why, evidence, scene.now)
 }
 
 pub(super) fn record(hold: Hold, event: Event, why: String, measured: &Measured, rule: &Rule) -> Act {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::enter::Proposal;
-use super::{Block, Cap, Memory, Outcome, Scene, State};
+use super::judge::Proposal;
+use super::{Block, Cap, Memory, Outcome, Scene};
 use crate::quota::Key;
 
 /// Lets all proposals through, or none of those that would pass a cap.
@@ -44,11 +44,7 @@ fn first_per_slot(proposals: Vec<Proposal>, outcome: &mut Outcome) -> Vec<Propos
     let mut kept = Vec::new();
     for proposal in proposals {
         if let Some(rule) = taken.get(&proposal.act.hold.slot) {
-            let by = Block::OtherRule { rule: rule.clone() };
-            let mut verdict = proposal.verdict;
-            verdict.why = by.to_string();
-            verdict.state = State::Blocked { by };
-            outcome.verdicts.push(verdict);
+            outcome.verdicts.push(proposal.verdict.but(Block::OtherRule { rule: rule.clone() }));
         } else {
             taken.insert(proposal.act.hold.slot.clone(), proposal.act.hold.rule.clone());
             kept.push(proposal);
@@ -89,13 +85,7 @@ fn refuse(proposals: Vec<Proposal>, cap: Cap, outcome: &mut Outcome) {
     if !outcome.capped.contains(&cap) {
         outcome.capped.push(cap);
     }
-    for proposal in proposals {
-        let by = Block::Cap { cap };
-        let mut verdict = proposal.verdict;
-        verdict.why = by.to_string();
-        verdict.state = State::Blocked { by };
-        outcome.verdicts.push(verdict);
-    }
+    outcome.verdicts.extend(proposals.into_iter().map(|proposal| proposal.verdict.but(Block::Cap { cap })));
 }
 
 /// Steps of holds that would pass the cap on changes wait for the next tick, in the order of their slots.

@@ -26,12 +26,6 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// How many clients are tracked.
-    #[must_use]
-    pub fn tracked(&self) -> usize {
-        self.tracks.len()
-    }
-
     /// Labels of series follow the levels and defaults at which quotas exist: when those change, by whoever's hand, series move, and
     /// until fresh scrapes agree their rates say nothing.
     pub(super) fn notice_levels(&mut self, scene: &Scene<'_>) {

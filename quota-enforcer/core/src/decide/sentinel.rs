@@ -1,14 +1,12 @@
 //! Sentinels: where clients have no series until a quota exists, a default that is too high to bind anyone.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::{Act, Block, Outcome, Scene, State, Verdict};
 use crate::audit::Event;
 use crate::entity::Entity;
 use crate::hazard;
-use crate::ledger::{Hold, Intent, Phase, Purpose};
+use crate::ledger::{Hold, Phase, Purpose};
 use crate::policy::{Mode, Rule};
 use crate::quota::Slot;
 use crate::time::Timestamp;
@@ -33,15 +31,8 @@ pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
         });
         let hazards = Some(super::words(&hazards)).filter(|hazards| !hazards.is_empty());
         if let Some(by) = scene.forbids(&slot).or(hazards.map(|hazards| Block::Hazards { hazards })) {
-            outcome.verdicts.push(Verdict {
-                rule: rule.name.clone(),
-                entity: None,
-                key: rule.key,
-                why: format!("no sentinel at {slot}: {by}"),
-                state: State::Blocked { by },
-                value: None,
-                rates: None,
-            });
+            let why = format!("no sentinel at {slot}: {by}");
+            outcome.verdicts.push(Verdict::of_rule(rule, State::Blocked { by }, why));
             continue;
         }
         outcome.acts.push(Act {
@@ -58,26 +49,12 @@ pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
 fn hold(scene: &Scene<'_>, rule: &Rule, slot: Slot, value: f64) -> Hold {
     let forever = Timestamp(i64::MAX);
     Hold {
-        slot,
-        purpose: Purpose::Sentinel,
-        rule: rule.name.clone(),
         owner: rule.owner.clone(),
-        prior: None,
-        ours: None,
-        intent: Some(Intent { from: None, to: Some(rule.key.rounded(value)), at: scene.now }),
         phase: Phase::Holding,
-        target: rule.key.rounded(value),
-        limit: None,
-        caught_at_rate: 0.0,
-        since: scene.now,
-        earliest: scene.now,
         until: forever,
         expires: forever,
         offence: 0,
-        memory: Duration::ZERO,
-        written: None,
-        verified: None,
-        ineffective: None,
         policy: scene.policy.version.clone(),
+        ..Hold::begun(slot, Purpose::Sentinel, &rule.name, rule.key.rounded(value), scene.now)
     }
 }

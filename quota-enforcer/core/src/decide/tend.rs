@@ -4,8 +4,7 @@ mod phase;
 
 use serde_json::json;
 
-use super::act::{forget, record, release, value};
-use super::enter::members;
+use super::act::{record, release, value};
 use super::measure::{Measured, measure};
 use super::{Act, Memory, Outcome, Scene, State, Verdict};
 use crate::audit::Event;
@@ -48,7 +47,11 @@ fn taken_over(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) -> bool {
     let live = scene.snapshot.get(&hold.slot);
     if hold.phase == Phase::Lost {
         let why = if scene.now >= hold.expires {
-            outcome.acts.push(forget(hold, "the hold that a human took over expired".to_owned()));
+            outcome.acts.push(Act::forget(
+                hold,
+                "the hold that a human took over expired".to_owned(),
+                json!({}),
+            ));
             "it expired after a human took over"
         } else {
             "a human changed the quota: hands off"
@@ -162,7 +165,7 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
 /// allowed meanwhile, or binds one that no rule may touch. A quota without effect is told as such, and kept.
 fn harms(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Hazard> {
     let (entity, ours) = (&hold.slot.entity, hold.ours?);
-    let members = members(scene, rule, entity);
+    let members = scene.members(rule, entity);
     let hazards =
         hazard::check(scene.quotas.get(&rule.key)?, entity, ours, hold.ours, &members, scene.policy);
     hazards.into_iter().find(|hazard| match hazard {

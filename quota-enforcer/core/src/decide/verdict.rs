@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::measure::Measured;
 use crate::entity::Entity;
 use crate::ledger::Phase;
 use crate::policy::Rule;
@@ -31,18 +32,36 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// About a client, without what was measured.
+    pub(super) fn of(rule: &Rule, entity: &Entity, state: State, why: String) -> Self {
+        Self { entity: Some(entity.clone()), ..Self::of_rule(rule, state, why) }
+    }
+
+    /// About the rule as a whole.
+    pub(super) fn of_rule(rule: &Rule, state: State, why: String) -> Self {
+        let rates = None;
+        Self { rule: rule.name.clone(), entity: None, key: rule.key, state, value: None, rates, why }
+    }
+
+    pub(super) fn blocked(rule: &Rule, entity: &Entity, by: Block) -> Self {
+        let why = by.to_string();
+        Self::of(rule, entity, State::Blocked { by }, why)
+    }
+
     /// About a client, or about the rule as a whole.
     pub(super) fn unknown(rule: &Rule, entity: Option<Entity>, reason: Unknown) -> Self {
         let why = reason.to_string();
-        Self {
-            rule: rule.name.clone(),
-            entity,
-            key: rule.key,
-            state: State::Unknown { reason },
-            value: None,
-            rates: None,
-            why,
-        }
+        Self { entity, ..Self::of_rule(rule, State::Unknown { reason }, why) }
+    }
+
+    /// With the measured value.
+    pub(super) fn measured(self, measured: &Measured) -> Self {
+        Self { value: Some(measured.value), rates: Some(measured.rates.clone()), ..self }
+    }
+
+    /// The same about a client that something keeps from being throttled after all.
+    pub(super) fn but(self, by: Block) -> Self {
+        Self { why: by.to_string(), state: State::Blocked { by }, ..self }
     }
 }
 

@@ -13,27 +13,11 @@ fn slot() -> Slot {
 
 fn hold(purpose: Purpose, prior: Option<f64>) -> Hold {
     Hold {
-        slot: slot(),
-        purpose,
-        rule: "r".to_owned(),
-        owner: None,
         prior,
-        ours: None,
         intent: None,
-        phase: Phase::Cutting,
-        target: 50.0,
-        limit: None,
-        caught_at_rate: 500.0,
-        since: Timestamp(0),
-        earliest: Timestamp(0),
-        until: Timestamp(0),
-        expires: Timestamp(0),
         offence: 3,
         memory: Duration::from_secs(60),
-        written: None,
-        verified: None,
-        ineffective: None,
-        policy: String::new(),
+        ..Hold::begun(slot(), purpose, "r", 50.0, Timestamp(0))
     }
 }
 

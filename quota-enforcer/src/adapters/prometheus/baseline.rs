@@ -10,7 +10,7 @@ use quota_enforcer_core::entity::{Entity, Kind};
 use quota_enforcer_core::policy::{Policy, Rule};
 use quota_enforcer_core::quota::Key;
 
-use super::{Prometheus, measure, names};
+use super::{Prometheus, names};
 use crate::spec;
 use crate::spec::profile::Profile;
 
@@ -119,7 +119,7 @@ fn medians(profile: &Profile, kind: Kind, series: &[Series]) -> Medians {
     let median = |series: &Series| {
         let client = names::client(profile, |label| series.labels.get(label));
         let median = series.last().filter(|median| median.is_finite() && *median > 0.0)?;
-        Some((measure::entity(kind, client)?, median))
+        Some((Entity::of(kind, &client)?, median))
     };
     series.iter().filter_map(median).collect()
 }

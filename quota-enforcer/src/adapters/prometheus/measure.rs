@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use daemon_kit::prom::Series;
-use quota_enforcer_core::entity::{Client, Entity, Kind};
+use quota_enforcer_core::entity::{Entity, Kind};
 use quota_enforcer_core::policy::Policy;
 use quota_enforcer_core::time::Timestamp;
 use quota_enforcer_core::usage::Answer;
@@ -53,31 +53,22 @@ pub(super) fn burns(series: &[Series]) -> BTreeMap<String, f64> {
     burns
 }
 
-/// The entity of a kind that a client's known parts name.
-pub(super) fn entity(kind: Kind, client: Client) -> Option<Entity> {
-    Some(match kind {
-        Kind::User => Entity::user(client.user?),
-        Kind::ClientId => Entity::client_id(client.client_id?),
-        Kind::Pair => Entity::pair(client.user?, client.client_id?),
-    })
-}
-
 /// Values by entity, and what is wrong with the answer. An entity with two values, or one that is no number, is unknown.
 pub(super) fn answers(
     profile: &Profile,
     kind: Kind,
     series: &[Series],
-) -> (Vec<Answer>, impl Iterator<Item = String> + use<>) {
+) -> (BTreeMap<Entity, Answer>, impl Iterator<Item = String> + use<>) {
     let mut found: BTreeMap<Entity, Option<Answer>> = BTreeMap::new();
     let (mut nameless, mut twice) = (0_usize, 0_usize);
     for series in series {
         let Some(sample) = series.samples.last() else { continue };
         let client = names::client(profile, |label| series.labels.get(label));
-        let Some(entity) = entity(kind, client) else {
+        let Some(entity) = Entity::of(kind, &client) else {
             nameless += 1;
             continue;
         };
-        let answer = Answer { entity: entity.clone(), value: sample.value, at: Timestamp(sample.at_ms) };
+        let answer = Answer { value: sample.value, at: Timestamp(sample.at_ms) };
         match found.entry(entity) {
             Entry::Vacant(entry) => {
                 entry.insert(Some(answer).filter(|answer| answer.value.is_finite()));
@@ -97,7 +88,8 @@ pub(super) fn answers(
     let nameless = (nameless > 0).then(|| format!("{nameless} of its series do not carry {labels}"));
     let twice =
         (twice > 0).then(|| format!("it has several series for one {labels}: aggregate by ({labels})"));
-    (found.into_values().flatten().collect(), nameless.into_iter().chain(twice))
+    let found = found.into_iter().filter_map(|(entity, answer)| Some((entity, answer?)));
+    (found.collect(), nameless.into_iter().chain(twice))
 }
 
 #[cfg(test)]
@@ -146,7 +138,7 @@ mod tests {
         let ask = |kind| {
             let (answers, faults) = answers(&profile, kind, &given);
             let answers: Vec<_> =
-                answers.iter().map(|answer| (answer.entity.to_string(), answer.value)).collect();
+                answers.iter().map(|(entity, answer)| (entity.to_string(), answer.value)).collect();
             (answers, faults.collect::<Vec<_>>())
         };
         let (answers, faults) = ask(Kind::User);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon_kit::prom::Series;
-use quota_enforcer_core::entity::Kind;
+use quota_enforcer_core::entity::{Entity, Kind};
 use quota_enforcer_core::policy::Policy;
 use quota_enforcer_core::quota::Key;
 use quota_enforcer_core::usage::BrokerId;
@@ -127,9 +127,7 @@ impl Prometheus {
             ));
             return messages;
         }
-        let seen = |kind| {
-            readings.iter().any(|reading| super::measure::entity(kind, reading.client.clone()).is_some())
-        };
+        let seen = |kind| readings.iter().any(|reading| Entity::of(kind, &reading.client).is_some());
         for (kind, name) in
             [(Kind::User, "user"), (Kind::ClientId, "client id"), (Kind::Pair, "user and client id")]
         {

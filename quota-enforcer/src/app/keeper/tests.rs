@@ -239,27 +239,15 @@ fn held(world: &World) -> Slot {
     let slot = Slot { entity: Entity::user("wild"), key: Key::ProducerByteRate };
     let now = Timestamp(world.clock.now_ms());
     let hold = Hold {
-        slot: slot.clone(),
-        purpose: Purpose::Throttle,
-        rule: "greedy".to_owned(),
-        owner: None,
-        prior: None,
         ours: Some(5e6),
         intent: None,
         phase: Phase::Holding,
-        target: 5e6,
-        limit: None,
         caught_at_rate: 5e7,
-        since: now,
         earliest: now + Duration::from_secs(600),
         until: now + Duration::from_secs(600),
         expires: now + Duration::from_secs(3_600),
-        offence: 1,
-        memory: Duration::from_secs(60),
         written: Some(now),
-        verified: None,
-        ineffective: None,
-        policy: String::new(),
+        ..Hold::begun(slot.clone(), Purpose::Throttle, "greedy", 5e6, now)
     };
     world.ledger.lock().unwrap().apply(Change::Put(Fact::Hold(hold)));
     world.quotas.lock().unwrap().set(slot.clone(), Some(5e6));

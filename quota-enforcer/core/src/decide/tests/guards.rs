@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::states;
 use super::world::{KEY, MB, World, client, policy, rule};
-use crate::decide::{Cap, Memory, Outcome, State};
+use crate::decide::{Cap, Memory, Outcome, State, Verdict};
 use crate::entity::Kind;
 use crate::ledger::{Exemption, Phase};
 use crate::policy::{Floor, Limit, Mode, Pattern, Rule, Select};
@@ -29,7 +29,7 @@ fn a_rule_that_observes_says_whom_it_would_have_caught_and_flags_nobody() {
         .verdicts
         .iter()
         .map(|verdict| {
-            (verdict.entity.clone(), verdict.state.name(), verdict.why.contains("it would be spared"))
+            (verdict.entity.clone(), verdict.state.name(), verdict.why.contains("would not throttle it"))
         })
         .collect();
     assert_eq!(
@@ -44,13 +44,16 @@ fn a_rule_that_observes_says_whom_it_would_have_caught_and_flags_nobody() {
         reason: "backfill".to_owned(),
     };
     world.ledger.exemptions.insert(client("wild"), exemption);
-    assert!(world.tick().verdicts[1].why.contains("it would be spared: exempted"));
+    assert!(world.tick().verdicts[1].why.contains("would not throttle it: exempted"));
 
     world.policy.rules[0].mode = Mode::Flag;
     assert_eq!(states(&world.tick(), "greedy").len(), 2);
     world.policy.protected.client_ids.clear();
     world.ledger.exemptions.clear();
-    assert_eq!(states(&world.tick(), "greedy"), ["Flagged", "Flagged"]);
+    let outcome = world.tick();
+    assert_eq!(states(&outcome, "greedy"), ["Flagged", "Flagged"]);
+    let would = |verdict: &Verdict| verdict.why.contains("mode enforce would set a bound of");
+    assert!(outcome.verdicts.iter().all(would), "{outcome:?}");
 }
 
 #[test]

@@ -45,9 +45,7 @@ fn a_query_that_failed_or_says_nothing_of_any_client() {
     // It answered with nothing, and with somebody else only.
     world.answers.entry("greedy".to_owned()).or_default();
     assert_eq!(blind(&world.tick()), [why]);
-    let answer = |world: &World, name: &str| {
-        (client(name), Answer { entity: client(name), value: 1.0, at: world.now })
-    };
+    let answer = |world: &World, name: &str| (client(name), Answer { value: 1.0, at: world.now });
     let other = answer(&world, "other");
     world.answers.entry("greedy".to_owned()).or_default().extend([other]);
     assert_eq!(blind(&world.tick()), [why]);
