@@ -25,7 +25,7 @@ mod error;
 mod options;
 mod retry;
 
-pub use answer::{Answer, BuildInfo, Labels, Metadata, Sample, Series, Target};
+pub use answer::{Answer, Labels, Sample, Series};
 pub use client::Client;
 pub use error::Error;
 pub use options::{Auth, Options, Secret};

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 /// Label names and values of a series, `__name__` included where the server sent it.
 pub type Labels = BTreeMap<String, String>;
 
@@ -43,41 +41,4 @@ pub struct Answer<T> {
     /// Warnings and notes of the server, for example that a store behind a proxy did not answer: the value may then
     /// be partial.
     pub warnings: Vec<String>,
-}
-
-/// A scrape target that is up for scraping, as the server sees it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Target {
-    /// Labels after relabelling.
-    pub labels: Labels,
-    /// Job of the configuration it comes from.
-    pub scrape_pool: String,
-    /// `up`, `down` or `unknown`.
-    pub health: String,
-    /// A Prometheus duration; empty for servers older than 2.26.
-    pub scrape_interval: String,
-    /// Why the last scrape failed; empty when it did not.
-    pub last_error: String,
-}
-
-/// Type and help of a metric.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct Metadata {
-    /// `counter`, `gauge`, `histogram`, `summary`, `unknown`…
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Help text.
-    pub help: String,
-    /// Unit, mostly empty.
-    pub unit: String,
-}
-
-/// Which server answers.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub struct BuildInfo {
-    /// Version of Prometheus, or what a compatible server claims.
-    pub version: String,
 }

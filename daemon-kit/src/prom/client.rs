@@ -1,14 +1,12 @@
 //! The calls.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, Response, StatusCode, Url};
-use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::answer::{Answer, BuildInfo, Labels, Metadata, Series, Target};
+use super::answer::{Answer, Labels, Series};
 use super::decode::{Envelope, QueryData, Status, each_series};
 use super::error::Error;
 use super::options::Options;
@@ -160,62 +158,6 @@ impl Client {
             form.push(("match[]", selector.to_owned()));
         }
         self.call(Method::GET, &format!("label/{label}/values"), &form).await
-    }
-
-    /// Type and help of a metric, one entry per different text among its targets; none when it is not known.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn metadata(&self, metric: &str) -> Result<Answer<Vec<Metadata>>, Error> {
-        let form = vec![("metric", metric.to_owned())];
-        let answer: Answer<BTreeMap<String, Vec<Metadata>>> =
-            self.call(Method::GET, "metadata", &form).await?;
-        Ok(Answer { value: answer.value.into_values().flatten().collect(), warnings: answer.warnings })
-    }
-
-    /// Active scrape targets.
-    ///
-    /// # Errors
-    /// See [`Error`]. Servers that do not scrape (Thanos, Mimir) answer 404 or nothing.
-    pub async fn targets(&self) -> Result<Answer<Vec<Target>>, Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Targets {
-            #[serde(default)]
-            active_targets: Vec<Target>,
-        }
-        let form = vec![("state", "active".to_owned())];
-        let answer: Answer<Targets> = self.call(Method::GET, "targets", &form).await?;
-        Ok(Answer { value: answer.value.active_targets, warnings: answer.warnings })
-    }
-
-    /// The configuration file in force, as YAML.
-    ///
-    /// # Errors
-    /// See [`Error`]. Only Prometheus itself has one.
-    pub async fn config(&self) -> Result<Answer<String>, Error> {
-        #[derive(Deserialize)]
-        struct Config {
-            yaml: String,
-        }
-        let answer: Answer<Config> = self.call(Method::GET, "status/config", &Form::new()).await?;
-        Ok(Answer { value: answer.value.yaml, warnings: answer.warnings })
-    }
-
-    /// Command-line flags in force, by name.
-    ///
-    /// # Errors
-    /// See [`Error`]. Only Prometheus itself has them.
-    pub async fn flags(&self) -> Result<Answer<BTreeMap<String, String>>, Error> {
-        self.call(Method::GET, "status/flags", &Form::new()).await
-    }
-
-    /// Version of the server.
-    ///
-    /// # Errors
-    /// See [`Error`].
-    pub async fn build_info(&self) -> Result<Answer<BuildInfo>, Error> {
-        self.call(Method::GET, "status/buildinfo", &Form::new()).await
     }
 
     fn instant_form(&self, query: &str, at_ms: Option<i64>) -> Form {

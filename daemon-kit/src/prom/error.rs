@@ -102,21 +102,6 @@ impl Error {
             | Self::Malformed { .. } => false,
         }
     }
-
-    /// A stable name for metrics and scripts.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Options(_) | Self::File { .. } => "options",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Timeout { .. } => "timeout",
-            Self::Interrupted { .. } => "interrupted",
-            Self::Api { .. } => "api",
-            Self::Status { .. } => "http-status",
-            Self::TooLarge { .. } => "too-large",
-            Self::Malformed { .. } => "malformed",
-        }
-    }
 }
 
 fn hint(status: u16, excerpt: &str) -> String {

@@ -4,6 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 use super::error::Error;
@@ -117,8 +120,8 @@ impl Options {
             return Err(bad("write http://host:port or https://host:port"));
         }
         let auth = (!url.username().is_empty() || url.password().is_some()).then(|| Auth::Basic {
-            user: percent_decode(url.username()),
-            password: Secret(percent_decode(url.password().unwrap_or_default())),
+            user: decoded(url.username()),
+            password: Secret(decoded(url.password().unwrap_or_default())),
         });
         url.set_username("")
             .and_then(|()| url.set_password(None))
@@ -153,13 +156,17 @@ impl Options {
                         "a user name of basic authentication cannot hold a colon".to_owned(),
                     ));
                 }
-                format!("Basic {}", base64(format!("{user}:{}", password.reveal()).as_bytes()))
+                format!("Basic {}", STANDARD.encode(format!("{user}:{}", password.reveal())))
             }
             Auth::Bearer(token) => format!("Bearer {}", token.reveal()),
         };
         map.insert(AUTHORIZATION, sensitive("Authorization", value)?);
         Ok(map)
     }
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 fn sensitive(name: &str, value: String) -> Result<HeaderValue, Error> {
@@ -170,65 +177,9 @@ fn sensitive(name: &str, value: String) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-fn percent_decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        match escaped {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-/// RFC 4648, with padding: too small a need for a dependency.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0_usize, |bits, byte| bits << 8 | usize::from(*byte))
-            << (8 * (3 - chunk.len()));
-        for position in 0..4 {
-            let index = bits >> (18 - 6 * position) & 63;
-            let digit = ALPHABET.get(index).copied().unwrap_or(b'=');
-            out.push(if position <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_pads_as_the_standard_says() {
-        for (plain, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foobar", "Zm9vYmFy"),
-            ("\u{ff}~", "w79+"),
-        ] {
-            assert_eq!(base64(plain.as_bytes()), encoded);
-        }
-    }
 
     #[test]
     fn credentials_leave_the_address() {

@@ -187,7 +187,7 @@ async fn another_shape_is_malformed() {
     assert!(matches!(error, Error::Malformed { .. }), "{error:?}");
     let deep = format!(r#"{{"status":"success","data":{}"#, "[".repeat(100_000));
     let fake = Fake::new(move |_, _| Reply::ok(&deep)).await;
-    assert!(matches!(client(&fake).targets().await, Err(Error::Malformed { .. })));
+    assert!(matches!(client(&fake).series(&["up"], 0, 1).await, Err(Error::Malformed { .. })));
 }
 
 #[tokio::test]
