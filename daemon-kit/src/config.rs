@@ -21,11 +21,11 @@ pub const MAX_BYTES: usize = 1 << 20;
 /// Scalars, sequences and mappings of a configuration.
 pub const MAX_NODES: usize = 20_000;
 
-/// Opens a configuration's file; one that is marked secret is never quoted in a message.
+/// Opens a configuration's file.
 ///
 /// # Errors
 /// It cannot be read, is larger than [`MAX_BYTES`], or is no UTF-8.
-pub fn open(path: &Path, secret: bool) -> Result<Source, Diagnostic> {
+pub fn open(path: &Path) -> Result<Source, Diagnostic> {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     File::open(path)
@@ -41,7 +41,7 @@ pub fn open(path: &Path, secret: bool) -> Result<Source, Diagnostic> {
         let at = error.utf8_error().valid_up_to();
         Diagnostic::error("config-not-utf8", format!("{name} is no UTF-8 text: see byte {at}"))
     })?;
-    Ok(if secret { Source::secret(name, text) } else { Source::new(name, text) })
+    Ok(Source::new(name, text))
 }
 
 /// Reads a configuration. Anchors, duplicate keys, several documents and the booleans of YAML 1.1 are refused. A
@@ -214,7 +214,7 @@ mod tests {
     fn what_cannot_be_opened_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("daemon.yaml");
-        let message = || open(&path, false).unwrap_err().message;
+        let message = || open(&path).unwrap_err().message;
         assert!(message().contains("cannot read") && message().contains("daemon.yaml"));
         let write =
             |bytes: &[u8]| std::io::Write::write_all(&mut File::create(&path).unwrap(), bytes).unwrap();
@@ -223,8 +223,8 @@ mod tests {
         write(&vec![b'#'; MAX_BYTES + 1]);
         assert!(message().ends_with("is larger than 1024 KiB"));
         write(b"name: a");
-        let source = open(&path, true).unwrap();
-        assert!(source.text() == "name: a" && source.is_secret() && source.name().ends_with("daemon.yaml"));
+        let source = open(&path).unwrap();
+        assert!(source.text() == "name: a" && source.name().ends_with("daemon.yaml"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Metrics that every daemon has, and what helps with its own.
+//! Metrics that every daemon has.
 //!
 //! Metrics of a daemon are one struct with a constructor that takes the [`Registry`]: two runtimes in one process have
 //! two registries.
@@ -6,14 +6,9 @@
 mod process;
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
 
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-
-use crate::clock::Clock;
 
 pub use process::Process;
 
@@ -36,49 +31,9 @@ pub fn encode(registry: &Registry) -> Result<String, fmt::Error> {
     Ok(text)
 }
 
-/// Observes the seconds from its start to its drop, whichever way the operation ends.
-#[must_use = "it measures until it is dropped"]
-#[derive(Debug)]
-pub struct Timer {
-    histogram: Histogram,
-    clock: Arc<dyn Clock>,
-    start: Duration,
-}
-
-impl Timer {
-    /// Starts to measure.
-    pub fn start(histogram: &Histogram, clock: &Arc<dyn Clock>) -> Self {
-        Self { histogram: histogram.clone(), clock: Arc::clone(clock), start: clock.monotonic() }
-    }
-}
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.histogram.observe(self.clock.monotonic().saturating_sub(self.start).as_secs_f64());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::ManualClock;
-
-    #[test]
-    fn a_timer_observes_when_it_is_dropped() {
-        let mut registry = Registry::default();
-        let histogram = Histogram::new([1.0, 10.0]);
-        registry.register("work_seconds", "Work", histogram.clone());
-        let manual = Arc::new(ManualClock::at_ms(0));
-        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&manual);
-        let timer = Timer::start(&histogram, &clock);
-        manual.advance(Duration::from_millis(2_500));
-        drop(timer);
-        let text = encode(&registry).unwrap();
-        assert!(
-            text.contains("work_seconds_sum 2.5") && text.contains("work_seconds_bucket{le=\"1.0\"} 0"),
-            "{text}"
-        );
-    }
 
     #[test]
     fn the_build_is_told() {

@@ -51,8 +51,6 @@ pub type Current<T> = tokio::sync::watch::Receiver<Arc<Loaded<T>>>;
 pub struct Options {
     /// The file.
     pub path: PathBuf,
-    /// Whether it may hold secrets: messages then never quote it.
-    pub secret: bool,
     /// How long the file must be quiet before it is read.
     pub debounce: Duration,
     /// How often it is read without any event.
@@ -60,15 +58,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// That file, without secrets, read 200 ms after its last change.
+    /// That file, read 200 ms after its last change.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self {
-            path: path.into(),
-            secret: false,
-            debounce: Duration::from_millis(200),
-            poll: Duration::from_secs(30),
-        }
+        Self { path: path.into(), debounce: Duration::from_millis(200), poll: Duration::from_secs(30) }
     }
 }
 
@@ -156,7 +149,7 @@ where
     T: Send + Sync + 'static,
     L: Fn(&Source) -> Result<T, Vec<Diagnostic>> + Send + Sync + 'static,
 {
-    let source = config::open(&options.path, options.secret).map_err(|diagnostic| vec![diagnostic])?;
+    let source = config::open(&options.path).map_err(|diagnostic| vec![diagnostic])?;
     let loaded =
         Loaded { value: load(&source)?, hash: hash(&source), generation: 1, loaded_at_ms: clock.now_ms() };
     let metrics = metrics::Metrics::register(registry);

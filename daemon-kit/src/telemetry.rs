@@ -1,6 +1,6 @@
 //! Log lines on standard error and, for a daemon with an endpoint, traces over OTLP.
 //!
-//! A command calls [`init`]; a daemon calls `start` (feature `runtime`), which can change the filter later and sends traces.
+//! A command calls [`init`]; a daemon calls `start` (feature `runtime`), which sends traces too.
 
 #[cfg(feature = "runtime")]
 mod daemon;

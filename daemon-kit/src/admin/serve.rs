@@ -115,8 +115,8 @@ impl Service {
     }
 
     async fn handle(&self, request: hyper::Request<Incoming>) -> Result<Response, Response> {
-        let (handler, params) = match self.routes.find(request.method(), request.uri().path()) {
-            Found::Handler(handler, params) => (handler, params),
+        let handler = match self.routes.find(request.method(), request.uri().path()) {
+            Found::Handler(handler) => handler,
             Found::Methods(allowed) => return Err(Response::not_allowed(&allowed)),
             Found::Nobody => return Err(Response::not_found()),
         };
@@ -130,7 +130,6 @@ impl Service {
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             body: self.body(body).await?,
-            params,
         };
         timeout(self.limits.request_time, handler.handle(request))
             .await

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -89,8 +89,8 @@ impl<T: Send + Sync + 'static> Reloader<T> {
     }
 
     async fn differs(&self) -> bool {
-        let (path, secret) = (self.options.path.clone(), self.options.secret);
-        let seen = tokio::task::spawn_blocking(move || match config::open(&path, secret) {
+        let path = self.options.path.clone();
+        let seen = tokio::task::spawn_blocking(move || match config::open(&path) {
             Ok(source) => Seen::Content(hash(&source)),
             Err(_) => Seen::Unreadable,
         });
@@ -99,8 +99,8 @@ impl<T: Send + Sync + 'static> Reloader<T> {
 
     async fn reload(&mut self, trigger: Trigger) -> Answer {
         let unless = (trigger == Trigger::File).then(|| self.seen.clone());
-        let (path, secret, load) = (self.options.path.clone(), self.options.secret, Arc::clone(&self.load));
-        let attempt = tokio::task::spawn_blocking(move || attempt(path, secret, &load, unless.as_ref()));
+        let (path, load) = (self.options.path.clone(), Arc::clone(&self.load));
+        let attempt = tokio::task::spawn_blocking(move || attempt(&path, &load, unless.as_ref()));
         match attempt.await {
             Ok(Attempt::Same) => Ok(self.done()),
             Ok(Attempt::Good(value, hash)) => Ok(self.swap(trigger, value, hash)),
@@ -135,8 +135,8 @@ impl<T: Send + Sync + 'static> Reloader<T> {
     }
 }
 
-fn attempt<T>(path: PathBuf, secret: bool, load: &Load<T>, unless: Option<&Seen>) -> Attempt<T> {
-    let source = match config::open(&path, secret) {
+fn attempt<T>(path: &Path, load: &Load<T>, unless: Option<&Seen>) -> Attempt<T> {
+    let source = match config::open(path) {
         Ok(source) => source,
         Err(_) if unless == Some(&Seen::Unreadable) => return Attempt::Same,
         Err(diagnostic) => return Attempt::Bad(Seen::Unreadable, vec![diagnostic].into()),

@@ -3,10 +3,10 @@ use std::io;
 use std::panic::{self, PanicHookInfo};
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::Registry;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use super::{TelemetryError, color, lines, otlp, parse};
 use crate::args::LogFormat;
@@ -30,7 +30,6 @@ pub struct Options<'a> {
 /// Logging and tracing of this process.
 #[derive(Debug)]
 pub struct Telemetry {
-    filter: reload::Handle<EnvFilter, Registry>,
     tracer: Option<SdkTracerProvider>,
 }
 
@@ -47,18 +46,6 @@ pub fn start(options: Options<'_>) -> Result<Telemetry, TelemetryError> {
 }
 
 impl Telemetry {
-    /// Changes what is logged.
-    ///
-    /// # Errors
-    /// A wrong filter; then nothing changes.
-    pub fn set_filter(&self, filter: &str) -> Result<(), TelemetryError> {
-        let parsed = parse(filter)?;
-        if let Err(error) = self.filter.reload(parsed) {
-            tracing::error!(%error, "cannot change the log filter");
-        }
-        Ok(())
-    }
-
     /// Sends the spans that are left; waits for them as long as one export may take.
     pub async fn shutdown(self) {
         let Some(tracer) = self.tracer else { return };
@@ -78,7 +65,7 @@ fn assemble<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let (filter, handle) = reload::Layer::new(parse(options.filter)?);
+    let filter = parse(options.filter)?;
     let tracer = options
         .otlp_endpoint
         .filter(|endpoint| !endpoint.is_empty())
@@ -87,7 +74,7 @@ where
     let traces = tracer.as_ref().map(|tracer| otlp::layer(tracer, options.service));
     let subscriber =
         Registry::default().with(lines(options.format, color, writer).with_filter(filter)).with(traces);
-    Ok((subscriber, Telemetry { filter: handle, tracer }))
+    Ok((subscriber, Telemetry { tracer }))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

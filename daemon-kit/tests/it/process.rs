@@ -188,6 +188,6 @@ fn configurations_are_checked_without_a_runtime() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("policy");
     write(&path, "- 1\n");
-    let source = config::open(&path, false).unwrap();
+    let source = config::open(&path).unwrap();
     assert_eq!(config::load::<Vec<u8>>(&source).unwrap(), [1]);
 }
