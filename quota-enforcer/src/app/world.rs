@@ -42,9 +42,6 @@ const SESSION: (Duration, Duration) = (Duration::from_secs(6), Duration::from_se
 /// How long a command waits for the office: for a dead leader's session to end, and the group to settle.
 const OFFICE: Duration = Duration::from_secs(40);
 
-/// Of a status that no daemon gave.
-const UNLED: &str = "no daemon answers: this is what the ledger says, without clients and their rates";
-
 /// What this process is called.
 #[derive(Clone, Debug)]
 pub struct Name {
@@ -55,16 +52,17 @@ pub struct Name {
 }
 
 impl Name {
-    /// A daemon that listens there, and is reached by that address if one is given.
+    /// A daemon that listens there.
     #[must_use]
-    pub fn of_daemon(listen: SocketAddr, advertise: Option<&str>) -> Self {
+    pub fn of_daemon(listen: SocketAddr) -> Self {
         let host = host();
         let ip = listen.ip();
-        let api = match advertise {
-            Some(address) => Some(address.trim_end_matches('/').to_owned()),
-            None if ip.is_loopback() => None,
-            None if ip.is_unspecified() => Some(format!("http://{host}:{}", listen.port())),
-            None => Some(format!("http://{listen}")),
+        let api = if ip.is_loopback() {
+            None
+        } else if ip.is_unspecified() {
+            Some(format!("http://{host}:{}", listen.port()))
+        } else {
+            Some(format!("http://{listen}"))
         };
         Self { instance: format!("{host}-{}", std::process::id()), api }
     }
@@ -88,7 +86,9 @@ fn host() -> String {
 /// Everything that is wrong with it.
 pub fn settings(path: &Path) -> anyhow::Result<Settings> {
     let read = config::open(path).map_err(|diagnostic| vec![diagnostic]);
-    let (settings, _) = read.and_then(|source| spec::load(&source)).map_err(reload::Failed::from)?;
+    let (settings, _) = read
+        .and_then(|source| spec::load(&source))
+        .map_err(|diagnostics| anyhow::anyhow!("{}", reload::Failed::from(diagnostics)))?;
     Ok(settings)
 }
 
@@ -174,7 +174,6 @@ impl World {
             offences: ledger.offences.into_values().collect(),
             exemptions: ledger.exemptions.into_values().collect(),
             pause: ledger.pause,
-            notes: vec![UNLED.to_owned()],
             rules: self.settings.policy.rules.iter().map(RuleInfo::of).collect(),
             ..Status::default()
         })
@@ -248,11 +247,10 @@ impl Records for World {
 
 /// Reads the audit topic.
 pub(super) async fn history(place: &Place, wanted: &Wanted) -> Result<History, String> {
-    let unread = |fault| format!("cannot read the audit topic: {fault}");
-    let mut lines = AuditLines::open(place).await.map_err(unread)?;
+    let mut lines = AuditLines::open(place);
     let mut picker = Picker::new(wanted);
     while let Some(line) = lines.next().await {
-        let line = line.map_err(unread)?;
+        let line = line.map_err(|fault| format!("cannot read the audit topic: {fault}"))?;
         let record: Record = serde_json::from_slice(&line)
             .map_err(|error| format!("the audit topic holds what is no record: {error}"))?;
         picker.take(record);
@@ -276,30 +274,19 @@ fn request(lease: Duration) -> Duration {
 }
 
 fn ledger(settings: &Settings, name: Name) -> LedgerSettings {
-    let ledger = settings.ledger.clone();
-    let request = request(ledger.lease);
+    let spec::Ledger { topic, audit_topic, replication, min_insync_replicas, audit_retention, lease } =
+        settings.ledger.clone();
     LedgerSettings {
-        timeout: request,
-        request_timeout: request,
-        session: ledger.lease.clamp(SESSION.0, SESSION.1),
+        ledger: topic,
+        audit: audit_topic,
+        replication: u16::try_from(replication).unwrap_or(u16::MAX),
+        min_insync_replicas: u16::try_from(min_insync_replicas).unwrap_or(u16::MAX),
+        audit_retention: Some(audit_retention),
+        lease,
+        timeout: request(lease),
+        request_timeout: request(lease),
+        session: lease.clamp(SESSION.0, SESSION.1),
         instance: name.instance,
         api: name.api,
-        ledger,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_leader_is_reached_where_it_says() {
-        let api = |listen: &str, advertise| Name::of_daemon(listen.parse().unwrap(), advertise).api;
-        assert_eq!(api("127.0.0.1:9620", None), None);
-        assert_eq!(api("10.0.0.1:9620", None).unwrap(), "http://10.0.0.1:9620");
-        assert_eq!(api("0.0.0.0:9620", None).unwrap(), format!("http://{}:9620", host()));
-        for listen in ["127.0.0.1:9620", "0.0.0.0:9620"] {
-            assert_eq!(api(listen, Some("https://q/x/")).unwrap(), "https://q/x");
-        }
     }
 }
