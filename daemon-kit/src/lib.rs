@@ -1,4 +1,4 @@
-//! Runtime of a small daemon. Knows no domain word: two daemons must need a thing before it comes here.
+//! What small daemons have in common, so that reading one teaches the others. Knows no domain word.
 //!
 //! - [`yaml`]: YAML as a tree in which every node knows its place, within a budget.
 //! - [`diagnostic`]: what is wrong, where, and what would be right; for people, scripts and pull requests.

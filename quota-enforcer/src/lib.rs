@@ -3,7 +3,7 @@
 //! ```text
 //!  spec ──> policy ─┐
 //!  adapters::prometheus ─> usage ─┐
-//!  adapters::kafka ─> quotas ─────┼─> core::decide ─> engine: intent ─> alter ─> read back ─> done
+//!  adapters::quotas ─> quotas ────┼─> core::decide ─> engine: intent ─> alter ─> read back ─> done
 //!  adapters::ledger ─> ledger ────┘                      └─> adapters::ledger (facts and audit, one transaction)
 //! ```
 
