@@ -211,7 +211,8 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
     }
     let mut metric = encoder.encode_descriptor(
         "quota_enforcer_confirmed",
-        "Clients confirmed over a rule's threshold, with the measured value; the first hundred of a rule",
+        "Clients confirmed over a rule's threshold, with the measured value, and what keeps them from being throttled; the first \
+         hundred of a rule",
         None,
         prometheus_client::metrics::MetricType::Gauge,
     )?;
@@ -225,16 +226,25 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
             continue;
         }
         *count += 1;
-        let entity = entity.to_string();
+        let (entity, by) = (entity.to_string(), block(&verdict.state));
         let labels = [
             ("rule", verdict.rule.as_str()),
             ("entity", entity.as_str()),
             ("key", verdict.key.name()),
             ("state", verdict.state.name()),
+            ("by", by.as_str()),
         ];
         ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+/// What blocks, by the name that it has in JSON; empty for other states.
+fn block(state: &State) -> String {
+    let State::Blocked { by } = state else { return String::new() };
+    let block = serde_json::to_value(by).ok();
+    let name = block.as_ref().and_then(|block| block.get("block")?.as_str());
+    name.unwrap_or_default().to_owned()
 }
 
 /// Each throttle with its bound; caps bound how many there are.

@@ -32,29 +32,13 @@ fn verdict(entity: Option<&str>, state: State) -> Verdict {
 }
 
 fn hold(user: &str, phase: Phase, ineffective: bool) -> Hold {
-    let at = Timestamp(0);
+    let (at, slot) = (Timestamp(0), Slot { entity: Entity::user(user), key: Key::ProducerByteRate });
     Hold {
-        slot: Slot { entity: Entity::user(user), key: Key::ProducerByteRate },
-        purpose: Purpose::Throttle,
-        rule: "greedy".to_owned(),
-        owner: None,
-        prior: None,
         ours: Some(1e6),
         intent: None,
         phase,
-        target: 1e6,
-        limit: None,
-        caught_at_rate: 2e6,
-        since: at,
-        earliest: at,
-        until: at,
-        expires: at,
-        offence: 1,
-        memory: Duration::ZERO,
-        written: None,
-        verified: None,
         ineffective: ineffective.then_some(at),
-        policy: String::new(),
+        ..Hold::begun(slot, Purpose::Throttle, "greedy", 1e6, at)
     }
 }
 
@@ -92,7 +76,14 @@ fn a_rule_that_lacks_two_things_is_blind_once_and_who_is_observed_is_named() {
     assert_eq!(lines("quota_enforcer_rule_unknown{"), [r#"quota_enforcer_rule_unknown{rule="greedy"} 1.0"#]);
     let confirmed = lines("quota_enforcer_confirmed{");
     assert_eq!(confirmed.len(), 2, "{confirmed:?}");
-    assert!(confirmed.iter().any(|line| line.contains("user=seen") && line.contains(r#"state="observed""#)));
+    let of = |user: &str, state: &str, by: &str| {
+        format!(
+            r#"quota_enforcer_confirmed{{rule="greedy",entity="user={user}",key="producer_byte_rate",state="{state}",by="{by}"}} 20000000.0"#
+        )
+    };
+    for line in [of("seen", "observed", ""), of("kept", "blocked", "cap")] {
+        assert!(confirmed.contains(&line.as_str()), "{line}\n{confirmed:?}");
+    }
 }
 
 #[test]

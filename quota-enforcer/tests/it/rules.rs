@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use quota_enforcer_core::decide::Block;
+use quota_enforcer_core::time::Timestamp;
 use regex_lite::Regex;
 use testbed::programs;
 
@@ -26,17 +28,47 @@ fn rules_are_valid_and_do_what_their_tests_say() {
     .unwrap();
 }
 
+/// As an operator would lay it: the rules beside it.
+#[test]
+fn the_example_for_prometheus_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, rules) = (folder.path().join("prometheus.yml"), folder.path().join("rules"));
+    fs::create_dir(&rules).unwrap();
+    fs::copy(root().join("examples/quota/prometheus.yml"), &config).unwrap();
+    fs::copy(root().join("rules/quota-enforcer.yml"), rules.join("quota-enforcer.yml")).unwrap();
+    let promtool = programs::promtool().unwrap();
+    let said = programs::run(&promtool, ["check".as_ref(), "config".as_ref(), config.as_os_str()]).unwrap();
+    assert!(said.contains("rules found"), "{said}");
+}
+
+/// An alert that leaves out a name which nobody writes leaves out nobody.
+#[test]
+fn who_is_spared_on_purpose_is_no_ticket() {
+    let spares = [
+        Block::Protected { pattern: String::new() },
+        Block::Exempt { until: Timestamp(0) },
+        Block::Paused,
+        Block::Budget { burn: 0.0 },
+        Block::WithinLimit,
+        Block::OtherRule { rule: String::new() },
+    ];
+    let names = spares.map(|by| serde_json::to_value(by).unwrap()["block"].as_str().unwrap().to_owned());
+    let rules = fs::read_to_string(root().join("rules/quota-enforcer.yml")).unwrap();
+    assert!(rules.contains(&format!("by!~\"{}\"", names.join("|"))), "{names:?}");
+}
+
 #[test]
 fn every_alert_has_a_test_and_a_runbook() {
     let rules = fs::read_to_string(root().join("rules/quota-enforcer.yml")).unwrap();
     let tests = fs::read_to_string(root().join("rules/quota-enforcer_test.yml")).unwrap();
     let alert = Regex::new(r"- alert: (\w+)").unwrap();
     let alerts: Vec<&str> = alert.captures_iter(&rules).map(|found| found.get(1).unwrap().as_str()).collect();
-    assert!(alerts.len() >= 14, "{alerts:?}");
+    assert!(alerts.len() >= 15, "{alerts:?}");
     for alert in alerts {
         let runbook = format!("docs/runbooks/{alert}.md");
         assert!(rules.contains(&format!("runbook_url: {runbook}")), "{alert} names its runbook");
-        assert!(root().join(&runbook).is_file(), "{runbook}");
+        let text = fs::read_to_string(root().join(&runbook)).unwrap();
+        assert!(text.contains("](README.md)"), "{runbook} says how its commands are run");
         let fires = Regex::new(&format!(r"alertname: {alert}\n\s+exp_alerts:\n\s+- exp_labels")).unwrap();
         assert!(fires.is_match(&tests), "a test in which {alert} fires");
         assert!(
@@ -50,8 +82,9 @@ fn every_alert_has_a_test_and_a_runbook() {
 #[test]
 fn every_series_of_a_rule_is_one_of_ours() {
     let rules = fs::read_to_string(root().join("rules/quota-enforcer.yml")).unwrap();
-    let metrics = fs::read_to_string(root().join("quota-enforcer/src/metrics.rs")).unwrap();
-    let name = Regex::new(r"quota_enforcer_\w+").unwrap();
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let metrics = read("quota-enforcer/src/metrics.rs") + &read("daemon-kit/src/reload/metrics.rs");
+    let name = Regex::new(r"\b(?:quota_enforcer|config)_\w+").unwrap();
     for found in name.find_iter(&rules) {
         let full = found.as_str();
         let counter = full.trim_start_matches("quota_enforcer_").trim_end_matches("_total");
