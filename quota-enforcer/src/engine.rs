@@ -161,6 +161,7 @@ impl Engine {
         tick.at = reading.now;
         let decided = self.clock.monotonic();
         let mut blockers = blockers.to_vec();
+        let certain = reading.doubt.is_none();
         blockers.extend(reading.doubt);
         blockers.extend(unknown);
         if let Some(class) = &cluster.custom_callback {
@@ -175,7 +176,7 @@ impl Engine {
 
         // What a write before this tick came to is settled before anything is decided.
         if let Some(store) = store {
-            match self.settle_intents(store, &brokers, tick.at).await {
+            match self.settle_intents(store, &brokers, tick.at, certain).await {
                 Ok(done) => tick.done.extend(done),
                 Err(fault) => {
                     failed(&fault, &mut tick);
@@ -192,9 +193,11 @@ impl Engine {
         if let Some(store) = store {
             let work = Work {
                 acts: &tick.outcome.acts,
-                changes: control::expired(&known, tick.at),
+                // By a clock that is wrong, what is remembered would be lost.
+                changes: if certain { control::expired(&known, tick.at) } else { Vec::new() },
                 entries: Vec::new(),
                 by: None,
+                policy: Some(&policy.version),
                 at: tick.at,
                 decided,
                 brokers,
@@ -250,13 +253,14 @@ impl Engine {
         }
         let mut faults: Vec<String> = unknown.into_iter().collect();
         let reading = self.time.unconfirmed(Timestamp(self.clock.now_ms()), self.clock.monotonic());
+        let certain = reading.doubt.is_none();
         if let Some(doubt) = reading.doubt
             && matches!(order, Order::Exempt { .. } | Order::Reap)
         {
             return Err(OrderError::Clock(doubt));
         }
         let (now, decided) = (reading.now, self.clock.monotonic());
-        let mut done = self.settle_intents(store, &brokers, now).await?;
+        let mut done = self.settle_intents(store, &brokers, now, certain).await?;
         let plan = control::plan(order, &store.ledger(), by, reason, now)?;
         faults.extend(plan.faults);
         let work = Work {
@@ -264,6 +268,7 @@ impl Engine {
             changes: plan.changes,
             entries: plan.entries,
             by: Some(by),
+            policy: None,
             at: now,
             decided,
             brokers,

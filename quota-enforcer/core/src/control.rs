@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::audit::{Entry, Event};
 use crate::decide::Act;
-use crate::entity::Entity;
+use crate::entity::{Entity, Kind};
 use crate::ledger::{Change, Exemption, Fact, FactKey, Hold, Ledger, Pause, Phase};
 use crate::quota::Key;
 use crate::time::Timestamp;
@@ -130,13 +130,20 @@ pub fn plan(order: &Order, ledger: &Ledger, by: &str, reason: &str, now: Timesta
             };
             plan.entries.push(record);
             plan.said.push(format!("{entity} is exempted"));
+            if entity.kind() != Kind::User {
+                plan.said.push(
+                    "a quota of its user is kept off it as far as the brokers' series name this client id"
+                        .to_owned(),
+                );
+            }
             // What the exemption covers and is held is freed by the same order, not by the next tick.
             let after = {
                 let mut after = ledger.clone();
                 plan.changes.iter().cloned().for_each(|change| after.apply(change));
                 after
             };
-            let covered = ledger.throttles().filter(|hold| after.exemption(&hold.slot.entity, now).is_some());
+            let covered =
+                ledger.throttles().filter(|hold| after.exemption(&hold.slot.entity.client(), now).is_some());
             release_all(covered.collect(), &mut plan, by, reason, now);
         }
         Order::EndExemption { entity } => {

@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::allot;
 use crate::entity::{Client, Entity};
 use crate::hazard::Hazard;
-use crate::ledger::Ledger;
+use crate::ledger::{Exemption, Ledger};
 use crate::policy::{Policy, Rule};
 use crate::quota::{Key, Slot, Snapshot};
 use crate::resolve;
@@ -146,6 +146,12 @@ impl<'a> Scene<'a> {
         index.into_iter().flat_map(|index| index.readings_of(entity)).map(|reading| &reading.client).collect()
     }
 
+    /// The exemption of an entity, or of a client that its quota would bind.
+    fn exemption(&self, rule: &Rule, entity: &Entity) -> Option<&Exemption> {
+        let of = |client: &Client| self.ledger.exemption(client, self.now);
+        of(&entity.client()).or_else(|| self.members(rule, entity).into_iter().find_map(of))
+    }
+
     /// A client that was not sampled for longer is confirmed anew.
     fn gap(&self, rule: &Rule) -> Duration {
         self.policy.evidence.max_age.saturating_mul(rule.confirm.n.max(1))
@@ -184,8 +190,10 @@ pub fn decide(
         return outcome;
     };
     let brokers: BTreeSet<BrokerId> = observation.brokers.keys().copied().collect();
-    let indexes = observation.usage.iter().map(|(key, usage)| (*key, Index::new(usage, &brokers))).collect();
-    let quotas = Key::ALL.into_iter().map(|key| (key, resolve::Index::new(snapshot, key))).collect();
+    let quotas: BTreeMap<Key, resolve::Index<'_>> =
+        Key::ALL.into_iter().map(|key| (key, resolve::Index::new(snapshot, key))).collect();
+    let usage = observation.usage.iter();
+    let indexes = usage.map(|(key, usage)| (*key, Index::new(usage, &brokers, quotas.get(key)))).collect();
     let scene = Scene { policy, observation, snapshot, ledger, indexes, quotas, window, now };
 
     memory.notice_levels(&scene);

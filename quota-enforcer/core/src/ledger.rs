@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Head;
-use crate::entity::Entity;
+use crate::entity::{Client, Entity, Kind};
 use crate::quota::Slot;
 use crate::time::Timestamp;
 
@@ -40,6 +40,9 @@ pub struct Hold {
     pub limit: Option<f64>,
     /// The client's highest rate on one broker when it was caught.
     pub caught_at_rate: f64,
+    /// What it used over all brokers then.
+    #[serde(default)]
+    pub caught_at_total: f64,
     /// When the first intent was written.
     pub since: Timestamp,
     /// Not released before.
@@ -112,6 +115,17 @@ pub struct Intent {
     pub to: Option<f64>,
     /// When it was intended.
     pub at: Timestamp,
+    /// It was sent and no answer came: brokers may go on sending it, and it may be applied more than once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
+}
+
+impl Intent {
+    /// Of a write that is not sent yet.
+    #[must_use]
+    pub fn new(from: Option<f64>, to: Option<f64>, at: Timestamp) -> Self {
+        Self { from, to, at, unanswered: false }
+    }
 }
 
 impl Hold {
@@ -125,11 +139,12 @@ impl Hold {
             owner: None,
             prior: None,
             ours: None,
-            intent: Some(Intent { from: None, to: Some(bound), at: now }),
+            intent: Some(Intent::new(None, Some(bound), now)),
             phase: Phase::Cutting,
             target: bound,
             limit: None,
             caught_at_rate: 0.0,
+            caught_at_total: 0.0,
             since: now,
             earliest: now,
             until: now,
@@ -365,14 +380,12 @@ impl Ledger {
         }
     }
 
-    /// The exemption that covers an entity now: its own, its user's, or its client id's.
+    /// The exemption that covers a client now, as far as it is known: its pair's, its user's, or its client id's.
     #[must_use]
-    pub fn exemption(&self, entity: &Entity, now: Timestamp) -> Option<&Exemption> {
-        let own = self.exemptions.get(entity);
-        let user = entity.user_part().and_then(|part| self.exemptions.get(&Entity::User(part.clone())));
-        let client_id =
-            entity.client_id_part().and_then(|part| self.exemptions.get(&Entity::ClientId(part.clone())));
-        [own, user, client_id].into_iter().flatten().find(|exemption| exemption.until > now)
+    pub fn exemption(&self, client: &Client, now: Timestamp) -> Option<&Exemption> {
+        let kinds = [Kind::Pair, Kind::User, Kind::ClientId].into_iter();
+        let covering = kinds.filter_map(|kind| self.exemptions.get(&Entity::of(kind, client)?));
+        covering.into_iter().find(|exemption| exemption.until > now)
     }
 
     /// The count of this offence, were it to begin now.

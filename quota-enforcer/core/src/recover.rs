@@ -24,13 +24,13 @@ pub struct Recovery {
 }
 
 /// A write of this hold may still be applied, so that what stands now is not the last word: it was intended less than
-/// `in_flight` ago and is not done. `in_flight` is the longest time from an intent to the moment after which its request
+/// `in_flight` ago, and is not done or was not answered. `in_flight` is the longest time from an intent to the moment after which its request
 /// is not applied any more: at least the lease and a request's time.
 #[must_use]
 pub fn is_open(hold: &Hold, live: Option<f64>, now: Timestamp, in_flight: Duration) -> bool {
     hold.intent.is_some_and(|intent| {
-        // A write of what stands already cannot be told from one that was not made.
-        let done = same(live, intent.to) && !same(intent.from, intent.to);
+        // A write of what stands already cannot be told from one that was not made; and one without an answer may be made again.
+        let done = same(live, intent.to) && !same(intent.from, intent.to) && !intent.unanswered;
         !done && now.since(intent.at) < in_flight
     })
 }

@@ -185,6 +185,33 @@ impl<'a> Index<'a> {
         Levels { user: self.users > 0, client_id: self.client_ids > 0, pair: self.pairs > 0 }
     }
 
+    /// Brokers would give these tags to a sensor now. A sensor that had them before stays for an hour and tells a rate of zero,
+    /// while its client is measured under others.
+    #[must_use]
+    pub fn measures(&self, tags: &Client) -> bool {
+        let kind = match (&tags.user, &tags.client_id) {
+            (Some(_), Some(_)) => Kind::Pair,
+            (Some(_), None) => Kind::User,
+            (None, Some(_)) => Kind::ClientId,
+            (None, None) => return false,
+        };
+        match self.only_level() {
+            Some(only) => only == kind,
+            None => self.effective(tags).binding.map_or(Kind::ClientId, |(entity, _)| entity.kind()) == kind,
+        }
+    }
+
+    /// The level that all tags follow, if there is one.
+    fn only_level(&self) -> Option<Kind> {
+        let levels = self.levels();
+        match (levels.user, levels.client_id, levels.pair) {
+            (true, false, false) => Some(Kind::User),
+            (false, _, false) => Some(Kind::ClientId),
+            (false, false, true) => Some(Kind::Pair),
+            _ => None,
+        }
+    }
+
     /// The tags of a client's sensor. With one level in use they are those of the level, for every client; with several,
     /// those of the level that binds the client, or else the client id alone. The tags of a client that is not wholly
     /// known are what is known of it. With no level in use there is no sensor; the tags are those that Kafka would form.
@@ -193,13 +220,8 @@ impl<'a> Index<'a> {
         if client.user.is_none() || client.client_id.is_none() {
             return client.clone();
         }
-        let levels = self.levels();
-        let kind = match (levels.user, levels.client_id, levels.pair) {
-            (true, false, false) => Kind::User,
-            (false, _, false) => Kind::ClientId,
-            (false, false, true) => Kind::Pair,
-            _ => self.effective(client).binding.map_or(Kind::ClientId, |(entity, _)| entity.kind()),
-        };
+        let binding = || self.effective(client).binding.map_or(Kind::ClientId, |(entity, _)| entity.kind());
+        let kind = self.only_level().unwrap_or_else(binding);
         Client {
             user: client.user.clone().filter(|_| kind != Kind::ClientId),
             client_id: client.client_id.clone().filter(|_| kind != Kind::User),

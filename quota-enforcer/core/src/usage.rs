@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::entity::{Client, Entity};
 use crate::quota::Key;
+use crate::resolve;
 use crate::time::Timestamp;
 
 /// A broker's node id.
@@ -163,16 +164,28 @@ impl fmt::Display for Unknown {
 pub struct Index<'a> {
     usage: &'a Usage,
     brokers: &'a BTreeSet<BrokerId>,
+    /// Readings that say something.
+    live: Vec<u32>,
     by_user: BTreeMap<&'a str, Vec<u32>>,
     by_client_id: BTreeMap<&'a str, Vec<u32>>,
 }
 
 impl<'a> Index<'a> {
-    /// Of the usage of one key, in a cluster of these brokers.
+    /// Of the usage of one key, in a cluster of these brokers with these quotas. A rate of zero under tags that brokers do not
+    /// give any more ([`resolve::Index::measures`]) says nothing and is left out, where the quotas are known.
     #[must_use]
-    pub fn new(usage: &'a Usage, brokers: &'a BTreeSet<BrokerId>) -> Self {
-        let mut index = Self { usage, brokers, by_user: BTreeMap::new(), by_client_id: BTreeMap::new() };
+    pub fn new(
+        usage: &'a Usage,
+        brokers: &'a BTreeSet<BrokerId>,
+        quotas: Option<&resolve::Index<'_>>,
+    ) -> Self {
+        let (by_user, by_client_id) = (BTreeMap::new(), BTreeMap::new());
+        let mut index = Self { usage, brokers, live: Vec::new(), by_user, by_client_id };
         for (at, reading) in (0_u32..).zip(&usage.readings) {
+            if reading.rate == 0.0 && quotas.is_some_and(|quotas| !quotas.measures(&reading.client)) {
+                continue;
+            }
+            index.live.push(at);
             if let Some(user) = &reading.client.user {
                 index.by_user.entry(user).or_default().push(at);
             }
@@ -183,10 +196,10 @@ impl<'a> Index<'a> {
         index
     }
 
-    /// The usage that was indexed.
-    #[must_use]
-    pub fn usage(&self) -> &'a Usage {
-        self.usage
+    /// The readings that say something.
+    pub fn readings(&self) -> impl Iterator<Item = &'a Reading> {
+        let readings = &self.usage.readings;
+        self.live.iter().filter_map(|at| readings.get(*at as usize))
     }
 
     /// The readings whose tags an entity with names covers.

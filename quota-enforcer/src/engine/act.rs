@@ -64,6 +64,8 @@ pub(super) struct Work<'a> {
     pub(super) entries: Vec<Entry>,
     /// The person who asked for it; nobody where a rule did.
     pub(super) by: Option<&'a str>,
+    /// Digest of the policy that decided it; none where a person did.
+    pub(super) policy: Option<&'a str>,
     pub(super) at: Timestamp,
     /// When that was on the clock's monotonic scale.
     pub(super) decided: Duration,
@@ -77,19 +79,23 @@ enum Live {
     Written,
     /// What stood there before: it was not written.
     Failed(String),
-    /// The brokers differ, cannot be asked, or the write may still be applied.
+    /// The brokers do not agree yet.
     Unsure,
+    /// Nobody knows: there was no answer.
+    Unanswered,
 }
 
 impl Engine {
     /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one, where the
-    /// brokers agree on what stands.
+    /// brokers agree on what stands. Unless it is `certain` what time it is, none is settled for its age.
     pub(super) async fn settle_intents(
         &self,
         store: &dyn LedgerStore,
         brokers: &[BrokerId],
         now: Timestamp,
+        certain: bool,
     ) -> Result<Vec<Done>, LedgerFault> {
+        let age_at = if certain { now } else { Timestamp(i64::MIN) };
         let open = store.ledger().holds.into_values().filter(|hold| hold.intent.is_some());
         let open: Vec<Hold> = open.collect();
         let slots: Vec<Slot> = open.iter().map(|hold| hold.slot.clone()).collect();
@@ -100,9 +106,9 @@ impl Engine {
                 let live = *agreed.get(&hold.slot)?;
                 Some((hold, live))
             })
-            .filter(|(hold, live)| !is_open(hold, *live, now, self.limits.in_flight))
+            .filter(|(hold, live)| !is_open(hold, *live, age_at, self.limits.in_flight))
             .collect();
-        self.settle(store, settled, None, now).await
+        self.settle(store, Vec::new(), settled, None, now).await
     }
 
     /// Carries out what was decided or ordered.
@@ -112,10 +118,10 @@ impl Engine {
         work: Work<'_>,
         watch: &mut Stopwatch,
     ) -> Result<Performed, LedgerFault> {
-        let Work { acts, mut changes, mut entries, by, at, decided, brokers } = work;
+        let Work { acts, mut changes, mut entries, by, policy, at, decided, brokers } = work;
         let mut performed = Performed::default();
         changes.extend(acts.iter().map(change));
-        entries.extend(acts.iter().map(|act| entry(act, by, at)));
+        entries.extend(acts.iter().map(|act| entry(act, by, policy, at)));
         if changes.is_empty() && entries.is_empty() {
             return Ok(performed);
         }
@@ -137,7 +143,7 @@ impl Engine {
         watch.reached(Stage::Described);
         let late = self.since(decided) > REACTION;
         let short = store.lease_left() <= self.limits.request;
-        let (mut expected, mut settled) = (Vec::new(), Vec::new());
+        let (mut expected, mut settled, mut marked) = (Vec::new(), Vec::new(), Vec::new());
         for (hold, intent) in writes {
             let why = match before.get(&hold.slot) {
                 Some(live) if !same(*live, intent.from) => {
@@ -169,11 +175,15 @@ impl Engine {
                         settled.push((hold, intent.from));
                     }
                     Live::Unsure => {}
+                    Live::Unanswered => {
+                        let intent = Some(Intent { unanswered: true, ..intent });
+                        marked.push(Change::Put(Fact::Hold(Hold { intent, ..hold })));
+                    }
                 }
             }
         }
         watch.reached(Stage::Live);
-        let done = self.settle(store, settled, by, at + self.since(decided)).await?;
+        let done = self.settle(store, marked, settled, by, at + self.since(decided)).await?;
         watch.reached(Stage::Done);
         self.backoff.note(std::mem::take(&mut performed.failed), &done, self.clock.monotonic());
         performed.done = done;
@@ -202,7 +212,7 @@ impl Engine {
             }
             Err(fault @ QuotaFault::Unknown(_)) => {
                 faults.push(format!("the quotas may or may not be written: {fault}"));
-                return writes.iter().map(|_| Live::Unsure).collect();
+                return writes.iter().map(|_| Live::Unanswered).collect();
             }
         };
         watch.reached(Stage::Altered);
@@ -250,15 +260,16 @@ impl Engine {
         tokio::time::timeout(self.limits.read_back, looks).await.is_ok()
     }
 
-    /// Records what each write came to, by what stands in its slot.
+    /// Records what each write came to, by what stands in its slot, together with other changes of the ledger.
     async fn settle(
         &self,
         store: &dyn LedgerStore,
+        mut changes: Vec<Change>,
         settled: Vec<(Hold, Option<f64>)>,
         by: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<Done>, LedgerFault> {
-        let (mut changes, mut entries, mut done) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut entries, mut done) = (Vec::new(), Vec::new());
         for (hold, live) in settled {
             let Recovery { changes: own, event, why } = reconcile(&hold, live, now);
             let Some(event) = event else { continue };
@@ -293,7 +304,7 @@ fn author(by: Option<&str>, hold: &Hold) -> String {
     by.map_or_else(|| format!("rule {}", hold.rule), str::to_owned)
 }
 
-fn entry(act: &Act, by: Option<&str>, now: Timestamp) -> Entry {
+fn entry(act: &Act, by: Option<&str>, policy: Option<&str>, now: Timestamp) -> Entry {
     let hold = &act.hold;
     Entry {
         at: now,
@@ -304,6 +315,6 @@ fn entry(act: &Act, by: Option<&str>, now: Timestamp) -> Entry {
         after: hold.intent.map_or(hold.ours, |intent| intent.to),
         why: act.why.clone(),
         evidence: act.evidence.clone(),
-        policy: hold.policy.clone(),
+        policy: policy.unwrap_or(&hold.policy).to_owned(),
     }
 }

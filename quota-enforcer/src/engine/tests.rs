@@ -159,6 +159,73 @@ fn a_broker_that_tells_nothing_keeps_clients_from_being_bound_and_from_nothing_e
 }
 
 #[test]
+fn a_write_without_an_answer_that_is_made_twice_is_ours_both_times() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().fates = vec![Fate::Twice(30)];
+        while bench.sim.world().quotas.is_empty() {
+            bench.tick().await;
+        }
+        // Somebody wants it back at once.
+        bench.sim.world().demand.insert("wild".to_owned(), MB);
+        let sim = bench.sim.clone();
+        let order = Order::Release { entity: slot("wild").entity, key: None };
+        let ordered = bench.engine.order(&sim, &order, "ops", "x").await.unwrap();
+        assert!(ordered.done.is_empty() && ordered.faults[0].contains("no answer yet"), "{ordered:?}");
+        for _ in 0..200 {
+            bench.tick().await;
+        }
+        assert!(sim.world().late.is_empty() && sim.world().quotas.is_empty());
+        assert!(sim.world().ledger.holds.is_empty());
+    });
+}
+
+#[test]
+fn by_a_clock_that_is_wrong_at_the_start_nothing_is_forgotten() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().fates = vec![Fate::Late(30)];
+        while bench.sim.world().ledger.holds.is_empty() {
+            bench.tick().await;
+        }
+        let until = bench.sim.world().now + Duration::from_secs(600);
+        let exempt = Order::Exempt { entity: slot("other").entity, until };
+        let sim = bench.sim.clone();
+        bench.engine.order(&sim, &exempt, "ops", "x").await.unwrap();
+        // Samples go on telling the right time.
+        let right = bench.clock.now_ms();
+        bench.clock.set_wall_ms(right + 3_600_000);
+        bench.restart();
+        for _ in 0..5 {
+            bench.tick_at(|wall| wall - 3_600_000).await;
+        }
+        let world = sim.world();
+        assert!(world.ledger.holds.values().any(|hold| hold.intent.is_some()), "{world:?}");
+        assert_eq!(world.ledger.exemptions.len(), 1);
+    });
+}
+
+#[test]
+fn what_a_new_policy_decides_is_recorded_as_its_own() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        while bench.sim.world().quotas.is_empty() {
+            bench.tick().await;
+        }
+        bench.policy.version = "v2".to_owned();
+        bench.policy.rules.clear();
+        bench.tick().await;
+        let world = bench.sim.world();
+        assert!(world.quotas.is_empty());
+        let last: Vec<_> = world.entries.iter().rev().take(2).collect();
+        assert_eq!((last[1].event.name(), last[1].policy.as_str()), ("intent", "v2"), "{last:?}");
+    });
+}
+
+#[test]
 fn a_clock_that_jumped_ends_nothing_early() {
     block_on(async {
         let mut bench = Bench::new();
@@ -222,6 +289,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Fate::AnswerLost),
         Just(Fate::RequestLost),
         (1..30u8).prop_map(Fate::Late),
+        (1..30u8).prop_map(Fate::Twice),
         Just(Fate::HumanAfter),
     ];
     prop_oneof![

@@ -48,7 +48,10 @@ impl TrustedTime {
         max_age: Duration,
     ) -> Reading {
         let anchored = self.wall + monotonic.saturating_sub(self.monotonic);
-        let agrees = |time: Timestamp| newest.is_none_or(|sample| apart(time, sample) <= max_age.max(JUMP));
+        // A sample may be old, and is never from the future.
+        let agrees = |time: Timestamp| {
+            newest.is_none_or(|sample| time.since(sample) <= max_age.max(JUMP) && sample.since(time) <= JUMP)
+        };
         if apart(wall, anchored) <= JUMP {
             *self = Self::new(wall, monotonic);
             let doubt = (!agrees(wall)).then(|| {
@@ -56,7 +59,7 @@ impl TrustedTime {
             });
             return Reading { now: wall, doubt };
         }
-        if newest.is_some() && agrees(wall) {
+        if agrees(wall) && newest.is_some_and(|sample| apart(wall, sample) < apart(anchored, sample)) {
             // The machine slept, or somebody set a wrong clock right.
             *self = Self::new(wall, monotonic);
             return Reading { now: wall, doubt: None };
@@ -116,9 +119,25 @@ mod tests {
     }
 
     #[test]
-    fn old_samples_are_a_doubt() {
+    fn a_jump_shorter_than_samples_may_be_old_is_followed_only_to_where_samples_are() {
+        // Back and forth, with a fresh sample.
+        for jumped in [970, 1050] {
+            let mut time = TrustedTime::new(seconds(1000), at(0));
+            let reading = time.read(seconds(jumped), at(10), Some(seconds(1009)), AGE);
+            assert!(reading.now == seconds(1010) && reading.doubt.is_some(), "{reading:?}");
+        }
+        // The machine slept.
         let mut time = TrustedTime::new(seconds(1000), at(0));
-        let reading = time.read(seconds(1010), at(10), Some(seconds(900)), AGE);
-        assert!(reading.now == seconds(1010) && reading.doubt.is_some());
+        let reading = time.read(seconds(1040), at(10), Some(seconds(1035)), AGE);
+        assert_eq!(reading, Reading { now: seconds(1040), doubt: None });
+    }
+
+    #[test]
+    fn old_samples_and_such_from_the_future_are_a_doubt() {
+        for sample in [900, 1020] {
+            let mut time = TrustedTime::new(seconds(1000), at(0));
+            let reading = time.read(seconds(1010), at(10), Some(seconds(sample)), AGE);
+            assert!(reading.now == seconds(1010) && reading.doubt.is_some());
+        }
     }
 }

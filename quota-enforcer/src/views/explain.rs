@@ -111,7 +111,7 @@ pub fn explain(entity: &Entity, seen: &Seen) -> Explanation {
         entity: entity.clone(),
         at,
         protected: seen.policy.protected.find(entity),
-        exemption: seen.ledger.exemption(entity, at).cloned(),
+        exemption: seen.ledger.exemption(&entity.client(), at).cloned(),
         keys: Key::ALL.into_iter().map(|key| of_key(entity, key, seen)).collect(),
         faults: seen.tick.faults.clone(),
     }
@@ -135,7 +135,8 @@ fn of_key(entity: &Entity, key: Key, seen: &Seen) -> OfKey {
         hold,
     };
     let brokers: BTreeSet<BrokerId> = observation.brokers.keys().copied().collect();
-    let index = observation.usage.get(&key).map(|usage| Index::new(usage, &brokers));
+    let quotas = observation.snapshot.as_ref().map(|snapshot| resolve::Index::new(snapshot, key));
+    let index = observation.usage.get(&key).map(|usage| Index::new(usage, &brokers, quotas.as_ref()));
     match &index {
         Some(index) => {
             let evidence = &seen.policy.evidence;
@@ -149,10 +150,9 @@ fn of_key(entity: &Entity, key: Key, seen: &Seen) -> OfKey {
         }
         None => explained.unknown = Some(format!("no rule measures {key}, or its usage could not be read")),
     }
-    if let Some(snapshot) = &observation.snapshot {
-        let quotas = resolve::Index::new(snapshot, key);
-        binding(entity, &quotas, &mut explained);
-        explained.write = write(entity, seen, &quotas, index.as_ref(), &explained);
+    if let Some(quotas) = &quotas {
+        binding(entity, quotas, &mut explained);
+        explained.write = write(entity, seen, quotas, index.as_ref(), &explained);
     }
     explained
 }

@@ -32,11 +32,12 @@ pub(crate) fn hold(entity: &str) -> Hold {
         owner: Some("platform".to_owned()),
         prior: Some(3e7),
         ours: Some(5e6),
-        intent: Some(Intent { from: Some(5e6), to: Some(2e6), at: seconds(-1) }),
+        intent: Some(Intent::new(Some(5e6), Some(2e6), seconds(-1))),
         phase: Phase::Cutting,
         target: 2e6,
         limit: Some(6e6),
         caught_at_rate: 2e7,
+        caught_at_total: 2e7,
         since: seconds(-90),
         earliest: seconds(30),
         until: seconds(600),
@@ -51,7 +52,7 @@ pub(crate) fn hold(entity: &str) -> Hold {
 }
 
 fn first() -> Intent {
-    Intent { from: None, to: Some(8e6), at: seconds(-40) }
+    Intent::new(None, Some(8e6), seconds(-40))
 }
 
 fn verdict(entity: Option<&str>, state: State, why: &str) -> Verdict {
@@ -342,7 +343,7 @@ fn chain(records: usize) -> (Vec<String>, Vec<Head>) {
     (lines, heads)
 }
 
-fn prove(lines: &[String], anchor: Option<Head>) -> commands::audit::Found {
+fn prove(lines: &[String], anchor: Option<Head>, low: i64) -> commands::audit::Found {
     let mut proving = commands::audit::Proving::new(anchor);
     for line in lines {
         if let Err(broken) = proving.take(line.as_bytes()) {
@@ -354,31 +355,37 @@ fn prove(lines: &[String], anchor: Option<Head>) -> commands::audit::Found {
             };
         }
     }
-    proving.finish()
+    proving.finish(low)
 }
 
 #[test]
 fn a_proof() {
     let (lines, heads) = chain(4);
     // Two records were written after the anchor was read.
-    let found = prove(&lines, Some(heads[2].clone()));
+    let found = prove(&lines, Some(heads[2].clone()), 0);
     assert_eq!(found.proof, Some(Proof { first: 1, head: heads[4].clone(), records: 4 }));
     assert!(found.whole && found.anchored);
     let rendered = text(|out| commands::audit::render(&found, out)).replace(&heads[4].hash, "HASH");
     assert_eq!(rendered, "whole: 4 records, 1 to 4\nhead: HASH\nanchored in the ledger\n");
 
-    let trimmed = prove(&lines[1..], None);
+    let trimmed = prove(&lines[1..], None, 3);
     assert!(trimmed.whole && !trimmed.anchored);
     let rendered = text(|out| commands::audit::render(&trimmed, out));
     assert!(rendered.contains("records before 2 are gone") && rendered.contains("no anchor"), "{rendered}");
 
     // The end was cut off, and another record stands in the place of the anchor.
     for broken in [
-        prove(&lines[..2], Some(heads[3].clone())),
-        prove(&lines, Some(Head { seq: 4, hash: heads[3].hash.clone() })),
+        prove(&lines[..2], Some(heads[3].clone()), 0),
+        prove(&lines, Some(Head { seq: 4, hash: heads[3].hash.clone() }), 0),
+        // The topic is empty from its first offset on.
+        prove(&[], Some(heads[4].clone()), 0),
     ] {
         assert!(!broken.whole && !broken.anchored);
         assert!(text(|out| commands::audit::render(&broken, out)).starts_with("BROKEN: "));
     }
-    assert_eq!(text(|out| commands::audit::render(&prove(&[], None), out)), "nothing was recorded\n");
+    let rendered = |found: &_| text(|out| commands::audit::render(found, out));
+    let gone = prove(&[], Some(heads[4].clone()), 9);
+    assert!(gone.whole && !gone.anchored);
+    assert_eq!(rendered(&gone), "records up to 4 are gone, as retention does it\n");
+    assert_eq!(rendered(&prove(&[], None, 0)), "nothing was recorded\n");
 }

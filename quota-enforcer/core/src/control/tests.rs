@@ -13,7 +13,7 @@ fn hold(user: &str, key: Key, open: bool) -> Hold {
     let at = Timestamp(0);
     Hold {
         ours: Some(50.0),
-        intent: open.then_some(Intent { from: Some(50.0), to: Some(40.0), at }),
+        intent: open.then_some(Intent::new(Some(50.0), Some(40.0), at)),
         written: Some(at),
         ..Hold::begun(slot(user, key), Purpose::Throttle, "r", 40.0, at)
     }

@@ -34,7 +34,7 @@ impl Act {
 
     /// Back to what stood before us.
     pub(crate) fn release(hold: &Hold, why: String, evidence: Value, now: Timestamp) -> Self {
-        let intent = Intent { from: hold.ours, to: hold.prior, at: now };
+        let intent = Intent::new(hold.ours, hold.prior, now);
         let hold = Hold { phase: Phase::Releasing, intent: Some(intent), ..hold.clone() };
         Self { hold, forget: false, event: Event::Intent, why, evidence }
     }
@@ -53,7 +53,7 @@ pub(super) fn write(
     measured: &Measured,
     rule: &Rule,
 ) -> Act {
-    let intent = Intent { from: hold.ours, to, at: scene.now };
+    let intent = Intent::new(hold.ours, to, scene.now);
     let evidence = evidence(rule, measured, &hold);
     let hold = Hold {
         intent: Some(intent),

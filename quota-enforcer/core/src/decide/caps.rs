@@ -69,15 +69,14 @@ fn over_shares(scene: &Scene<'_>, key: Key, proposals: &[Proposal]) -> Option<Ca
     let total: f64 = totals.values().sum();
     // What held clients used when they were caught is what they would use.
     let traffic: f64 = proposals.iter().map(|proposal| proposal.traffic).sum::<f64>()
-        + held.iter().map(|hold| hold.caught_at_rate.min(total)).sum::<f64>();
+        + held.iter().map(|hold| hold.caught_at_total.min(total)).sum::<f64>();
     (traffic > caps.share_of_traffic * total).then_some(Cap::ShareOfTraffic)
 }
 
 /// Distinct tag sets of the key's sensors.
 fn clients(scene: &Scene<'_>, key: Key) -> usize {
     let Ok(index) = scene.index(key) else { return 0 };
-    let tags: std::collections::BTreeSet<_> =
-        index.usage().readings.iter().map(|reading| &reading.client).collect();
+    let tags: std::collections::BTreeSet<_> = index.readings().map(|reading| &reading.client).collect();
     tags.len()
 }
 

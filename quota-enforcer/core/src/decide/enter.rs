@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::act::value;
 use super::judge::{Proposal, judge};
 use super::measure::{self, Measured, measure};
+use super::track::Sample;
 use super::{Block, Memory, Outcome, Scene, State, Verdict, slot};
 use crate::entity::Entity;
 use crate::policy::Rule;
@@ -33,10 +34,10 @@ fn look(
         Ok(index) => index,
         Err(reason) => return outcome.verdicts.push(Verdict::unknown(rule, None, reason)),
     };
-    let entities = candidates(rule, &index.usage().readings);
+    let entities = candidates(rule, index.readings());
     outcome.seen.insert(rule.name.clone(), entities.len());
     if entities.is_empty()
-        && !index.usage().readings.iter().any(|reading| Entity::of(rule.entity, &reading.client).is_some())
+        && !index.readings().any(|reading| Entity::of(rule.entity, &reading.client).is_some())
     {
         return outcome.verdicts.push(Verdict::unknown(rule, None, Unknown::NoSeries));
     }
@@ -64,7 +65,8 @@ fn look(
         let key = (rule.name.clone(), entity.clone());
         let gap = scene.gap(rule);
         let track = memory.tracks.entry(key).or_default();
-        let confirmed = track.push(&measured.rates, over, calm, rule.confirm, gap);
+        let sample = Sample { over, calm, free: true };
+        let confirmed = track.push(&measured.rates, sample, rule.confirm, gap);
         let count = track.over_count(rule.confirm);
         let rise = track.rise(&measured.rates, scene.now, scene.window.longest);
         if !confirmed {
@@ -80,9 +82,8 @@ fn look(
     }
 }
 
-fn candidates(rule: &Rule, readings: &[Reading]) -> BTreeSet<Entity> {
+fn candidates<'a>(rule: &Rule, readings: impl Iterator<Item = &'a Reading>) -> BTreeSet<Entity> {
     readings
-        .iter()
         .filter_map(|reading| Entity::of(rule.entity, &reading.client))
         .filter(|entity| rule.select.selects(entity))
         .collect()

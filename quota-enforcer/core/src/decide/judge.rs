@@ -112,6 +112,7 @@ fn throttle(
         target,
         limit,
         caught_at_rate: peak,
+        caught_at_total: measured.rates.total(),
         earliest: scene.now + rule.hold.minimum,
         until,
         expires,
@@ -144,7 +145,7 @@ fn throttle(
 /// Why no rule touches the entity.
 fn spares(scene: &Scene<'_>, rule: &Rule, entity: &Entity) -> Option<Block> {
     let protected = protects(scene, rule, entity).map(|pattern| Block::Protected { pattern });
-    let exempt = || scene.ledger.exemption(entity, scene.now);
+    let exempt = || scene.exemption(rule, entity);
     protected.or_else(|| exempt().map(|exemption| Block::Exempt { until: exemption.until }))
 }
 

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::act::{record, release, value};
 use super::measure::{Measured, measure};
+use super::track::Sample;
 use super::{Act, Memory, Outcome, Scene, State, Verdict};
 use crate::audit::Event;
 use crate::hazard::{self, Hazard};
@@ -14,6 +15,7 @@ use crate::policy::{Mode, Rule};
 use crate::quota::same;
 use crate::resolve;
 use crate::usage::{Unknown, human};
+use phase::Press;
 
 /// A rate above this share of the bound is pressed against it: what the client would like cannot be seen.
 const PRESSED: f64 = 0.8;
@@ -114,6 +116,11 @@ fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut O
             return;
         }
     };
+    if let Some(act) = phase::loosen(scene, rule, hold) {
+        outcome.verdicts.push(held(hold, None, act.why.clone()));
+        outcome.acts.push(act);
+        return;
+    }
     let written = hold.written.unwrap_or(hold.since);
     let not_before = memory.settled(hold.slot.key).max(written + scene.settle());
     let totals = scene
@@ -152,7 +159,7 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
     if let Some(pattern) = scene.policy.protected.find(&hold.slot.entity) {
         return Err(format!("it is protected now, by {pattern}"));
     }
-    if let Some(exemption) = scene.ledger.exemption(&hold.slot.entity, scene.now) {
+    if let Some(exemption) = scene.exemption(rule, &hold.slot.entity) {
         return Err(format!("exempted by {}: {}", exemption.by, exemption.reason));
     }
     if let Some(hazard) = harms(scene, rule, hold) {
@@ -192,9 +199,15 @@ fn known(
     let calm = !pressed && measured.value <= rule.release;
     // Whatever becomes of the hold: what comes after it is compared with this.
     let track = memory.tracks.entry((rule.name.clone(), hold.slot.entity.clone())).or_default();
-    track.push(&measured.rates, measured.value > rule.enter, calm, rule.confirm, scene.gap(rule));
+    let sample = Sample { over: measured.value > rule.enter, calm, free: !pressed };
+    track.push(&measured.rates, sample, rule.confirm, scene.gap(rule));
     // One quiet sample may be a client that stalled, or a broker that came back with empty counters.
     let stays_calm = calm && track.calm_count(rule.confirm) >= rule.confirm.k;
+    let press = match pressed {
+        true => Press::Pressed,
+        false if track.free_count(rule.confirm) >= rule.confirm.k => Press::Free,
+        false => Press::Unsure,
+    };
     let mut verdict = held(hold, Some(&measured), String::new());
 
     if bites {
@@ -241,7 +254,7 @@ fn known(
         let why = format!("calm: {} is below the release threshold", value(rule, measured.value));
         Some(release(scene, hold, Some((&measured, rule)), why))
     } else {
-        phase::next(scene, rule, hold, &measured, pressed)
+        phase::next(scene, rule, hold, &measured, press)
     };
     verdict.why =
         act.as_ref().map_or_else(|| phase::waiting(scene, rule, hold, &measured), |act| act.why.clone());

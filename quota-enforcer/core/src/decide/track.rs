@@ -14,6 +14,7 @@ use crate::usage::Rates;
 pub(super) struct Track {
     over: u64,
     calm: u64,
+    free: u64,
     /// The newest reading of the sample counted last.
     pub(super) last: Timestamp,
     flagged: bool,
@@ -22,6 +23,17 @@ pub(super) struct Track {
     /// By how much that may have grown per second at the end: all that it grew by since the sample before may have come about in
     /// the last second. Unknown with one sample.
     slope: Option<f64>,
+}
+
+/// What one sample says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// Above the threshold.
+    pub(super) over: bool,
+    /// Below the release threshold, and free.
+    pub(super) calm: bool,
+    /// Not pressed against a bound of ours.
+    pub(super) free: bool,
 }
 
 /// From a decision until a quota is live. What takes longer must not be written: it was decided on a smaller rate.
@@ -42,14 +54,7 @@ impl Track {
 
     /// Takes a sample, if it is a new one. A pause longer than `gap` starts over: what was before it says nothing about now.
     /// Returns whether the client is confirmed.
-    pub(super) fn push(
-        &mut self,
-        rates: &Rates,
-        over: bool,
-        calm: bool,
-        confirm: Confirm,
-        gap: Duration,
-    ) -> bool {
+    pub(super) fn push(&mut self, rates: &Rates, sample: Sample, confirm: Confirm, gap: Duration) -> bool {
         if rates.at > self.last {
             if rates.at.since(self.last) > gap {
                 *self = Self::default();
@@ -59,8 +64,9 @@ impl Track {
             let apart = rates.newest.since(self.last).as_secs_f64();
             self.slope = known.then(|| ((worst - self.worst) / apart.min(SUDDEN)).max(0.0));
             self.worst = worst;
-            self.over = self.over << 1 | u64::from(over);
-            self.calm = self.calm << 1 | u64::from(calm);
+            self.over = self.over << 1 | u64::from(sample.over);
+            self.calm = self.calm << 1 | u64::from(sample.calm);
+            self.free = self.free << 1 | u64::from(sample.free);
             self.last = rates.newest;
         }
         if self.over_count(confirm) >= confirm.k {
@@ -80,6 +86,11 @@ impl Track {
     pub(super) fn calm_count(&self, confirm: Confirm) -> u32 {
         count(self.calm, confirm.n)
     }
+
+    /// How many of the last `n` samples were free.
+    pub(super) fn free_count(&self, confirm: Confirm) -> u32 {
+        count(self.free, confirm.n)
+    }
 }
 
 fn count(bits: u64, n: u32) -> u32 {
@@ -94,6 +105,7 @@ mod tests {
     use super::*;
     use crate::usage::Rate;
 
+    const OVER: Sample = Sample { over: true, calm: false, free: true };
     const CONFIRM: Confirm = Confirm { k: 1, n: 1 };
     const GAP: Duration = Duration::from_secs(60);
 
@@ -106,7 +118,7 @@ mod tests {
     fn track(samples: &[(i64, f64)]) -> Track {
         let mut track = Track::default();
         for (at, rate) in samples {
-            track.push(&rates(*at, *rate), true, false, CONFIRM, GAP);
+            track.push(&rates(*at, *rate), OVER, CONFIRM, GAP);
         }
         track
     }
@@ -142,7 +154,7 @@ mod tests {
         let mut track = Track::default();
         let mut sample = |at: i64, newest: i64| {
             let rates = Rates { newest: Timestamp(newest), ..rates(0, 1.0) };
-            track.push(&Rates { at: Timestamp(at), ..rates }, true, false, confirm, GAP);
+            track.push(&Rates { at: Timestamp(at), ..rates }, OVER, confirm, GAP);
             track.over_count(confirm)
         };
         assert_eq!(sample(100, 110), 1);

@@ -23,7 +23,7 @@ fn hold(purpose: Purpose, prior: Option<f64>) -> Hold {
 
 fn intends(hold: Hold, to: Option<f64>) -> Hold {
     let from = hold.ours.or(hold.prior);
-    Hold { intent: Some(Intent { from, to, at: Timestamp(0) }), ..hold }
+    Hold { intent: Some(Intent::new(from, to, Timestamp(0))), ..hold }
 }
 
 fn stands(hold: Hold, value: f64) -> Hold {
@@ -197,7 +197,7 @@ impl World {
             Some(to) => (Some(to), hold.phase),
             None => (hold.prior, Phase::Releasing),
         };
-        let intent = Intent { from: self.live, to, at: self.now };
+        let intent = Intent::new(self.live, to, self.now);
         self.ledger.apply(put(Hold { intent: Some(intent), phase, ..hold }));
         self.under_way.extend(sent.then_some(intent));
     }

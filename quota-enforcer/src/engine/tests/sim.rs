@@ -34,6 +34,8 @@ pub(super) enum Fate {
     RequestLost,
     /// Applied after so many ticks, without an answer.
     Late(u8),
+    /// Applied, without an answer, and again after so many ticks: a broker that forwards it asks the next controller.
+    Twice(u8),
     /// A human writes between the write and its reading back.
     HumanAfter,
 }
@@ -43,6 +45,7 @@ pub(super) struct World {
     pub(super) quotas: Snapshot,
     pub(super) ledger: Ledger,
     pub(super) head: Head,
+    pub(super) entries: Vec<Entry>,
     pub(super) demand: BTreeMap<String, f64>,
     pub(super) now: Timestamp,
     pub(super) fates: Vec<Fate>,
@@ -142,6 +145,13 @@ impl Quotas for Sim {
                 }
                 return Err(QuotaFault::Unknown("no answer".to_owned()));
             }
+            Fate::Twice(ticks) => {
+                apply(&mut world);
+                for (slot, to) in writes {
+                    world.late.push((ticks, slot.clone(), *to));
+                }
+                return Err(QuotaFault::Unknown("no answer".to_owned()));
+            }
             Fate::HumanAfter => {
                 for (slot, _) in writes {
                     world.quotas.set(slot.clone(), Some(HUMAN));
@@ -190,6 +200,7 @@ impl LedgerStore for Sim {
         for entry in entries {
             let (_, head) = world.head.append("c", 1, entry.clone()).unwrap();
             world.head = head;
+            world.entries.push(entry.clone());
         }
         Ok(world.head.clone())
     }
@@ -263,10 +274,15 @@ impl Bench {
     }
 
     pub(super) async fn tick(&mut self) -> Tick {
+        self.tick_at(|wall| wall).await
+    }
+
+    /// With samples of another time than the wall clock's.
+    pub(super) async fn tick_at(&mut self, sampled: impl Fn(i64) -> i64) -> Tick {
         self.clock.advance(Duration::from_secs(1));
         {
             let mut world = self.sim.world();
-            world.now = Timestamp(self.clock.now_ms());
+            world.now = Timestamp(sampled(self.clock.now_ms()));
             for (ticks, ..) in &mut world.late {
                 *ticks = ticks.saturating_sub(1);
             }

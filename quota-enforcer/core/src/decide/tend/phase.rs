@@ -1,12 +1,14 @@
 //! Where a throttle goes from here.
 
+use serde_json::json;
+
 use super::{BITES, Measured};
 use crate::allot;
 use crate::audit::Event;
 use crate::decide::Scene;
 use crate::decide::act::{Act, record, release, value, write};
 use crate::decide::spread::spread;
-use crate::ledger::{Hold, Phase};
+use crate::ledger::{Hold, Intent, Phase};
 use crate::policy::Rule;
 use crate::step;
 use crate::usage::human;
@@ -16,19 +18,50 @@ const NEAR: f64 = 1.01;
 /// Each probe multiplies the bound by this.
 const PROBE: f64 = 2.0;
 
+/// How a client stands to its bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Press {
+    /// So close to it that what the client would like cannot be seen.
+    Pressed,
+    /// Away from it now, and not in enough of the last samples.
+    Unsure,
+    /// Away from it.
+    Free,
+}
+
+/// A higher bound, or none, where the one that stands may mute connections for longer than it should: what is known of its client or
+/// its brokers has changed since it was written. It loosens, so nothing keeps it from being done.
+pub(super) fn loosen(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Act> {
+    let (ours, safety) = (hold.ours?, scene.safety(rule));
+    let safe = |bound: f64| safety.mute(0.0, Some(bound), bound) <= safety.bound;
+    if rule.key.mute_is_bounded_by_broker() || safe(ours) {
+        return None;
+    }
+    let why = format!("a bound of {} may cause longer pauses than is safe now", human(rule.key, ours));
+    let to = rule.key.rounded(safety.floor() + 1.0);
+    let evidence = json!({ "bound": ours, "floor": safety.floor(), "connections": rule.burst.connections });
+    if !safe(to) || to >= hold.caught_at_rate {
+        return Some(Act::release(hold, format!("{why}, and none below its rate is"), evidence, scene.now));
+    }
+    let intent = Intent::new(hold.ours, Some(to), scene.now);
+    let policy = scene.policy.version.clone();
+    let next = Hold { intent: Some(intent), verified: None, ineffective: None, policy, ..hold.clone() };
+    let why = format!("{why}: it becomes {}", human(rule.key, to));
+    Some(Act { hold: next, forget: false, event: Event::Intent, why, evidence })
+}
+
 /// What is to be done with a throttle that bites and whose client has not calmed down; nothing while it has to wait.
-/// `pressed`: the client is so close to the bound that what it would like cannot be seen.
 pub(super) fn next(
     scene: &Scene<'_>,
     rule: &Rule,
     hold: &Hold,
     measured: &Measured,
-    pressed: bool,
+    press: Press,
 ) -> Option<Act> {
     match hold.phase {
-        Phase::Cutting => cut(scene, rule, hold, measured, pressed),
-        Phase::Holding => holding(scene, rule, hold, measured, pressed),
-        Phase::Probing => probe(scene, rule, hold, measured, pressed),
+        Phase::Cutting => cut(scene, rule, hold, measured, press),
+        Phase::Holding => holding(scene, rule, hold, measured, press),
+        Phase::Probing => probe(scene, rule, hold, measured, press),
         Phase::Releasing | Phase::Lost => None,
     }
 }
@@ -45,7 +78,7 @@ pub(super) fn waiting(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Me
 }
 
 /// One step towards the target, no further than the mute bound allows.
-fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
+fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {
     let bound = hold.ours.unwrap_or(hold.target);
     if bound <= hold.target * NEAR {
         let next = Hold { phase: Phase::Holding, ..hold.clone() };
@@ -56,15 +89,13 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed
     // is not known.
     let floor = scene.floor(rule, &hold.slot.entity, &measured.rates);
     let Some(floor) = floor.ok().filter(|_| scene.forbids(&hold.slot).is_none()) else {
-        return in_the_end(scene, rule, hold, measured, pressed);
+        return in_the_end(scene, rule, hold, measured, press);
     };
     let peak = measured.rates.peak().max(measured.rates.worst());
     let step = step::next(peak, hold.ours, hold.target, floor, &scene.safety(rule), rule.key);
     let Some(step) = step.filter(|step| step.to < bound) else {
-        // The floor rose, or the rest of the way is not safe: this is where it is held.
-        let next = Hold { phase: Phase::Holding, target: bound, ..hold.clone() };
-        let why = format!("no lower bound is safe: held at {}", human(rule.key, bound));
-        return Some(record(next, Event::Phase, why, measured, rule));
+        // The floor rose, or the client was faster lately than the rest of the way allows: that may pass.
+        return in_the_end(scene, rule, hold, measured, press);
     };
     let why = format!(
         "next step from {} to {} of {}; no connection pauses for more than {:.1} s",
@@ -76,7 +107,7 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed
     Some(write(scene, hold.clone(), Some(step.to), why, measured, rule))
 }
 
-fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
+fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {
     // More brokers carry its traffic now, or the load moved: together they give more than the limit.
     let lower = hold.limit.filter(|limit| measured.rates.total() > limit * BITES).and_then(|limit| {
         let floor = scene.floor(rule, &hold.slot.entity, &measured.rates).ok()?;
@@ -94,29 +125,31 @@ fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pre
         );
         return Some(record(next, Event::Phase, why, measured, rule));
     }
-    in_the_end(scene, rule, hold, measured, pressed)
+    in_the_end(scene, rule, hold, measured, press)
 }
 
 /// When its time is over: is it still needed? What is not pressed and not calm is between the thresholds and stays held until
 /// then.
-fn in_the_end(
-    scene: &Scene<'_>,
-    rule: &Rule,
-    hold: &Hold,
-    measured: &Measured,
-    pressed: bool,
-) -> Option<Act> {
+fn in_the_end(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {
     if scene.now < hold.until {
         return None;
     }
-    if pressed {
-        return Some(raise(scene, rule, hold, measured));
-    }
-    let why = "its time is over and it does not press against the bound".to_owned();
-    Some(release(scene, hold, Some((measured, rule)), why))
+    wanted(scene, rule, hold, measured, press)
 }
 
-fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, pressed: bool) -> Option<Act> {
+/// More for who is pressed; who is free needs no bound.
+fn wanted(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {
+    match press {
+        Press::Pressed => Some(raise(scene, rule, hold, measured)),
+        Press::Unsure => None,
+        Press::Free => {
+            let why = "its time is over and it does not press against the bound".to_owned();
+            Some(release(scene, hold, Some((measured, rule)), why))
+        }
+    }
+}
+
+fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {
     if measured.value > rule.enter {
         let offence = hold.offence.saturating_add(1);
         let limit = hold.limit.and_then(|limit| allot::per_broker(limit, &measured.rates.by_broker()));
@@ -133,11 +166,7 @@ fn probe(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press
         let why = format!("{} while probing: it has not calmed down", value(rule, measured.value));
         return Some(record(next, Event::Phase, why, measured, rule));
     }
-    if pressed {
-        return Some(raise(scene, rule, hold, measured));
-    }
-    let why = "it does not press against the bound any more".to_owned();
-    Some(release(scene, hold, Some((measured, rule)), why))
+    wanted(scene, rule, hold, measured, press)
 }
 
 /// A higher bound, to see what the client wants; once it would not have bound it when it was caught, none.

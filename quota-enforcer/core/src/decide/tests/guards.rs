@@ -130,6 +130,16 @@ fn no_more_than_a_share_of_the_traffic_is_throttled() {
         assert_eq!(held(&world), 0);
     }
     assert_eq!(world.tick().capped, [Cap::ShareOfTraffic]);
+    // Who is held counts with all brokers: 20 of 28 MB/s, and another 20 of what then are some 33.
+    let (mut world, _) = crowd(1, |world| world.policy.caps.share_of_traffic = 0.95);
+    assert_eq!(held(&world), 1);
+    world.demand("c1", 20.0 * MB);
+    let mut capped = false;
+    for _ in 0..30 {
+        capped |= world.tick().capped == [Cap::ShareOfTraffic];
+        assert_eq!(held(&world), 1);
+    }
+    assert!(capped);
 }
 
 #[test]

@@ -97,8 +97,10 @@ pub(super) struct World {
     pub(super) blind: bool,
     /// No broker obeys a quota.
     pub(super) deaf: bool,
-    /// Series moved to other labels.
+    /// Series are gone.
     pub(super) hidden: bool,
+    /// Clients are measured under other labels; the sensors that they had before read zero.
+    pub(super) moved: bool,
     /// As Kafka does: no quota, no series.
     pub(super) only_with_quota: bool,
     pub(super) no_snapshot: bool,
@@ -129,6 +131,7 @@ impl World {
             blind: false,
             deaf: false,
             hidden: false,
+            moved: false,
             only_with_quota: false,
             no_snapshot: false,
             refuses: false,
@@ -211,6 +214,7 @@ impl World {
                 }
                 let wanted = demand / BROKERS.len() as f64;
                 let rate = match self.quota(name).filter(|_| !self.deaf) {
+                    _ if self.moved => 0.0,
                     Some(bound) if bound < wanted => bound,
                     _ => wanted,
                 };

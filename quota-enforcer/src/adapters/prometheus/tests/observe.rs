@@ -27,7 +27,7 @@ fn known(observed: &Observed, settings: &Settings, entity: &Entity, brokers: i32
         coverage: evidence.coverage,
         not_before: Timestamp::default(),
     };
-    let index = Index::new(&observed.usage[&KEY], &brokers);
+    let index = Index::new(&observed.usage[&KEY], &brokers, None);
     index.rates(entity, &need, Timestamp(SystemClock::new().now_ms())).map(|rates| rates.total())
 }
 
