@@ -1,10 +1,13 @@
 //! The configuration file: one strict YAML document, checked as a whole.
 //!
 //! [`load`] tells every error of meaning at once, each with its place; an unknown key or a mapping where a value belongs
-//! stops the reader at the first. The JSON Schema of the file is [`SCHEMA`].
+//! stops the reader at the first. It looks at nothing but the file; [`load_here`] also tells what this machine lacks of what
+//! the file names. The JSON Schema of the file is [`SCHEMA`].
 
 mod check;
 mod file;
+mod here;
+mod kafka;
 pub mod profile;
 mod protected;
 mod rules;
@@ -15,7 +18,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use daemon_kit::source::Source;
 use quota_enforcer_core::audit::digest;
 use quota_enforcer_core::policy::Policy;
 
+pub use kafka::Kafka;
 use profile::Profile;
 pub use protected::hard as hard_protected;
 pub use value::Shutdown;
@@ -59,46 +62,6 @@ pub struct Settings {
     pub tick: Duration,
     /// What happens to quotas of ours at the end.
     pub shutdown: Shutdown,
-}
-
-/// Properties by librdkafka's names, as written: secrets stand in files (`sasl.password.file`) or in the environment
-/// (`${NAME}`), never here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kafka {
-    /// As written.
-    pub written: BTreeMap<String, String>,
-}
-
-impl Kafka {
-    /// The properties with `${NAME}` replaced by what `env` says and with a `client.id`, for `kafka_admin::Config`, which reads
-    /// the files.
-    ///
-    /// # Errors
-    /// Names the property and the variable that is not set.
-    pub fn properties(
-        &self,
-        env: impl Fn(&str) -> Option<String>,
-    ) -> Result<BTreeMap<String, String>, String> {
-        let resolve = |(property, value): (&String, &String)| {
-            let value = match variable(value) {
-                None => value.clone(),
-                Some(name) => env(name)
-                    .ok_or_else(|| format!("{property}: the environment variable {name} is not set"))?,
-            };
-            Ok((property.clone(), value))
-        };
-        let mut properties: BTreeMap<_, _> =
-            self.written.iter().map(resolve).collect::<Result<_, String>>()?;
-        properties.entry("client.id".to_owned()).or_insert_with(|| CLIENT_ID.to_owned());
-        Ok(properties)
-    }
-}
-
-/// The name in `${NAME}`.
-fn variable(value: &str) -> Option<&str> {
-    let name = value.strip_prefix("${")?.strip_suffix('}')?;
-    let legal = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    (legal && !name.is_empty()).then_some(name)
 }
 
 /// How to reach Prometheus.
@@ -181,6 +144,8 @@ pub struct Admin {
     pub listen: SocketAddr,
     /// A file with the token that mutating calls need; without one they are refused.
     pub token_file: Option<PathBuf>,
+    /// Base address under which others reach it; made of `listen` and the host's name unless given.
+    pub advertise: Option<String>,
 }
 
 /// Reads a file: settings and warnings.
@@ -188,9 +153,34 @@ pub struct Admin {
 /// # Errors
 /// Everything that is wrong, with warnings among it, in order of place.
 pub fn load(source: &Source) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
+    read(source, None)
+}
+
+/// Variables of the environment, by name.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads a file as [`load`] does, with a warning for each file that it names and that cannot be read, and for each variable
+/// that `env` does not have. What is there is read, and its content checked.
+///
+/// # Errors
+/// As for [`load`], and what is wrong with the content of the files for Kafka.
+pub fn load_here(
+    source: &Source,
+    env: Environment<'_>,
+) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
+    read(source, Some(env))
+}
+
+fn read(
+    source: &Source,
+    env: Option<Environment<'_>>,
+) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnostic>> {
     let file: file::File = config::load(source)?;
     let mut check = check::Check::new(source);
     let settings = settings(&mut check, &file);
+    if let Some(env) = env {
+        here::look(&mut check, &file, env);
+    }
     let diagnostics = check.finish();
     match settings {
         Some(settings) if diagnostics.iter().all(|diagnostic| diagnostic.level != Level::Error) => {
@@ -201,19 +191,19 @@ pub fn load(source: &Source) -> Result<(Settings, Vec<Diagnostic>), Vec<Diagnost
 }
 
 fn settings(check: &mut check::Check<'_>, file: &file::File) -> Option<Settings> {
-    let kafka = sections::kafka(check, &file.kafka);
+    let kafka = kafka::kafka(check, &file.kafka);
     let prometheus = sections::prometheus(check, &file.prometheus);
     let profile = sections::profile(check, &file.metrics);
     let evidence = sections::evidence(check, &file.evidence);
     let baseline = sections::baseline(check, &file.baseline);
     let ledger = sections::ledger(check, &file.ledger);
     let admin = sections::admin(check, &file.admin);
-    let value::Time(tick) = check.or(&file.tick, value::Time(Duration::from_secs(5)));
+    let tick = sections::tick(check, &file.tick);
     let mute = sections::mute(check, &file.mute_bound);
     let shutdown = check.or(&file.shutdown, Shutdown::Hold);
     let caps = sections::caps(check, &file.caps);
     let protected = sections::protected(check, &file.protected);
-    let rules = rules::rules(check, &file.rules, &protected, &profile, mute);
+    let rules = rules::rules(check, file.rules.as_deref(), &protected, &profile, mute);
     protected::advise(check, file);
     let version = digest(check.source.text().as_bytes()).chars().take(12).collect();
     let policy =

@@ -65,9 +65,7 @@ pub async fn serve(path: PathBuf, args: RuntimeArgs, global: &GlobalArgs) -> any
     })?;
     let settings = world::settings(&path)?;
     let mut runtime = Runtime::builder(NAME, VERSION).admin(listener(&settings, args)).build()?;
-    let config = runtime
-        .config(reload::Options::new(path), load)
-        .map_err(|diagnostics| anyhow::anyhow!("{}", reload::Failed::from(diagnostics)))?;
+    let config = runtime.config(reload::Options::new(path), load).map_err(reload::Failed::from)?;
     wire(&mut runtime, config)?;
     let code = match runtime.run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -90,7 +88,7 @@ fn listener(settings: &Settings, args: RuntimeArgs) -> Options {
 }
 
 fn load(source: &Source) -> Result<Settings, Vec<Diagnostic>> {
-    let (settings, warnings) = spec::load(source)?;
+    let (settings, warnings) = spec::load_here(source, &|name| std::env::var(name).ok())?;
     for warning in warnings {
         let mut text = Vec::new();
         // A Vec takes whatever is written to it.
@@ -129,7 +127,7 @@ fn wire(runtime: &mut Runtime, config: Current<Settings>) -> anyhow::Result<()> 
     let start = Start {
         clock: Arc::clone(&clock),
         config: config.clone(),
-        name: Name::of_daemon(address),
+        name: Name::of_daemon(address, config.borrow().value.admin.advertise.as_deref()),
         outlets: Outlets { status, seen, beat, meters },
         waiting: Waiting {
             kafka: Some(readiness.handle("an answer of Kafka")),

@@ -42,6 +42,9 @@ const SESSION: (Duration, Duration) = (Duration::from_secs(6), Duration::from_se
 /// How long a command waits for the office: for a dead leader's session to end, and the group to settle.
 const OFFICE: Duration = Duration::from_secs(40);
 
+/// Of a status that no daemon gave.
+const UNLED: &str = "no daemon answers: this is what the ledger says, without clients and their rates";
+
 /// What this process is called.
 #[derive(Clone, Debug)]
 pub struct Name {
@@ -52,17 +55,16 @@ pub struct Name {
 }
 
 impl Name {
-    /// A daemon that listens there.
+    /// A daemon that listens there, and is reached by that address if one is given.
     #[must_use]
-    pub fn of_daemon(listen: SocketAddr) -> Self {
+    pub fn of_daemon(listen: SocketAddr, advertise: Option<&str>) -> Self {
         let host = host();
         let ip = listen.ip();
-        let api = if ip.is_loopback() {
-            None
-        } else if ip.is_unspecified() {
-            Some(format!("http://{host}:{}", listen.port()))
-        } else {
-            Some(format!("http://{listen}"))
+        let api = match advertise {
+            Some(address) => Some(address.trim_end_matches('/').to_owned()),
+            None if ip.is_loopback() => None,
+            None if ip.is_unspecified() => Some(format!("http://{host}:{}", listen.port())),
+            None => Some(format!("http://{listen}")),
         };
         Self { instance: format!("{host}-{}", std::process::id()), api }
     }
@@ -86,9 +88,7 @@ fn host() -> String {
 /// Everything that is wrong with it.
 pub fn settings(path: &Path) -> anyhow::Result<Settings> {
     let read = config::open(path).map_err(|diagnostic| vec![diagnostic]);
-    let (settings, _) = read
-        .and_then(|source| spec::load(&source))
-        .map_err(|diagnostics| anyhow::anyhow!("{}", reload::Failed::from(diagnostics)))?;
+    let (settings, _) = read.and_then(|source| spec::load(&source)).map_err(reload::Failed::from)?;
     Ok(settings)
 }
 
@@ -174,6 +174,7 @@ impl World {
             offences: ledger.offences.into_values().collect(),
             exemptions: ledger.exemptions.into_values().collect(),
             pause: ledger.pause,
+            notes: vec![UNLED.to_owned()],
             rules: self.settings.policy.rules.iter().map(RuleInfo::of).collect(),
             ..Status::default()
         })
@@ -288,5 +289,21 @@ fn ledger(settings: &Settings, name: Name) -> LedgerSettings {
         session: lease.clamp(SESSION.0, SESSION.1),
         instance: name.instance,
         api: name.api,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_leader_is_reached_where_it_says() {
+        let api = |listen: &str, advertise| Name::of_daemon(listen.parse().unwrap(), advertise).api;
+        assert_eq!(api("127.0.0.1:9620", None), None);
+        assert_eq!(api("10.0.0.1:9620", None).unwrap(), "http://10.0.0.1:9620");
+        assert_eq!(api("0.0.0.0:9620", None).unwrap(), format!("http://{}:9620", host()));
+        for listen in ["127.0.0.1:9620", "0.0.0.0:9620"] {
+            assert_eq!(api(listen, Some("https://q/x/")).unwrap(), "https://q/x");
+        }
     }
 }

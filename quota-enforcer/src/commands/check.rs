@@ -13,7 +13,8 @@ use crate::spec;
 /// Flags of `check`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Exit code: 0 without errors, 1 with errors, 2 when the command line is wrong.\n\nExamples:\n  \
+    after_help = "Files and variables of the environment that the configuration names need not be there: each that is missing \
+    is a warning.\n\nExit code: 0 without errors, 1 with errors, 2 when the command line is wrong.\n\nExamples:\n  \
     quota-enforcer check -c quota-enforcer.yaml\n  \
     quota-enforcer check --output github"
 )]
@@ -43,10 +44,11 @@ pub enum Output {
 /// Writing failed.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     let read = config::open(&args.config.config).map_err(|diagnostic| vec![diagnostic]);
-    let (settings, diagnostics) = match read.and_then(|source| spec::load(&source)) {
-        Ok((settings, warnings)) => (Some(settings), warnings),
-        Err(diagnostics) => (None, diagnostics),
-    };
+    let (settings, diagnostics) =
+        match read.and_then(|source| spec::load_here(&source, &|name| std::env::var(name).ok())) {
+            Ok((settings, warnings)) => (Some(settings), warnings),
+            Err(diagnostics) => (None, diagnostics),
+        };
     match args.output {
         Output::Json => super::json(io, &diagnostic::report_to_json(&diagnostics))?,
         output => {
@@ -58,21 +60,13 @@ pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
                 diagnostic::write(io.stdout, diagnostic, format)?;
             }
             if output == Output::Text {
-                let rules = settings.as_ref().map(|settings| settings.policy.rules.len());
-                match rules {
-                    Some(rules) => writeln!(
-                        io.stdout,
-                        "{}: {rules} rules, {}",
-                        args.config.config.display(),
-                        Summary::of(&diagnostics)
-                    )?,
-                    None => writeln!(
-                        io.stdout,
-                        "{}: {}",
-                        args.config.config.display(),
-                        Summary::of(&diagnostics)
-                    )?,
-                }
+                let rules = match settings.as_ref().map(|settings| settings.policy.rules.len()) {
+                    None => String::new(),
+                    Some(1) => "1 rule, ".to_owned(),
+                    Some(rules) => format!("{rules} rules, "),
+                };
+                let (file, summary) = (args.config.config.display(), Summary::of(&diagnostics));
+                writeln!(io.stdout, "{file}: {rules}{summary}")?;
             }
         }
     }

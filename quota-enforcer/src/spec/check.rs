@@ -56,6 +56,11 @@ impl<'s> Check<'s> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether something of this kind was found.
+    pub(super) fn has(&self, code: &str) -> bool {
+        self.diagnostics.iter().any(|diagnostic| diagnostic.code == code)
+    }
+
     /// Everything that was found, in order of place.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         if !self.quotable {

@@ -25,7 +25,8 @@ pub(super) struct File {
     pub(super) shutdown: Option<Text>,
     pub(super) caps: Caps,
     pub(super) protected: Names,
-    pub(super) rules: Vec<Spanned<Rule>>,
+    /// `None` also where nothing follows the key.
+    pub(super) rules: Option<Vec<Spanned<Rule>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +99,7 @@ pub(super) struct Ledger {
 pub(super) struct Admin {
     pub(super) listen: Option<Text>,
     pub(super) token_file: Option<Text>,
+    pub(super) advertise: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

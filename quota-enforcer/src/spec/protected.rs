@@ -85,7 +85,7 @@ pub(super) fn advise(check: &mut Check<'_>, file: &File) {
         let named = !users.is_empty() && users.iter().all(|user| !user.value.contains(['*', '?']));
         Mode::parse(&read(&rule.mode)) == Some(Mode::Enforce) && of_users && !named
     };
-    let Some(rule) = file.rules.iter().find(any_user) else { return };
+    let Some(rule) = file.rules.iter().flatten().find(any_user) else { return };
     let Some(mode) = &rule.value.mode else { return };
     if file.protected.users.is_empty() {
         let message = "the rule may throttle every user that it selects, and `protected.users` is empty";

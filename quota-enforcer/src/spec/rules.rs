@@ -34,11 +34,15 @@ struct Context<'a> {
 /// All rules that can be read.
 pub(super) fn rules(
     check: &mut Check<'_>,
-    given: &[Spanned<file::Rule>],
+    given: Option<&[Spanned<file::Rule>]>,
     protected: &Protected,
     profile: &Profile,
     mute: Duration,
 ) -> Vec<Rule> {
+    let Some(given) = given else {
+        missing(check);
+        return Vec::new();
+    };
     let context = Context { protected, profile, mute };
     let mut names: BTreeMap<&str, Span> = BTreeMap::new();
     for rule in given {
@@ -54,7 +58,42 @@ pub(super) fn rules(
             }
         }
     }
-    given.iter().filter_map(|rule| read(check, rule, &context)).collect()
+    let mut rules: Vec<Rule> = Vec::new();
+    for given in given {
+        let Some(rule) = read(check, given, &context) else { continue };
+        if let (Some(first), Some(name)) = (rules.iter().find(|first| alike(first, &rule)), &given.value.name)
+        {
+            let message = format!("rule {} selects the same as rule {}", rule.name, first.name);
+            let help = "of those that want to act on a client's quota, the first does";
+            check.warning(name, "alike", message, help);
+        }
+        rules.push(rule);
+    }
+    rules
+}
+
+/// A file that was cut off would release whatever is held.
+fn missing(check: &mut Check<'_>) {
+    let text = check.source.text();
+    let at = text.match_indices("rules:").map(|(at, _)| at).find(|at| {
+        text.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(['\n', '\u{feff}']))
+    });
+    let at = at.and_then(|at| u32::try_from(at).ok());
+    let (at, message) = match at {
+        Some(start) => (Span { start, end: start + 5 }, "`rules` is empty"),
+        None => (Span::default(), "`rules` is missing"),
+    };
+    let help = "write `rules: []` for none: whatever is held is released then";
+    check.add(Diagnostic::error("missing", message).at(check.source, at).help(help));
+}
+
+/// Whether both speak of the same clients and quota under the same conditions. A rule that only watches may stand beside one
+/// that acts.
+fn alike(one: &Rule, other: &Rule) -> bool {
+    // Two of one name are told already.
+    let two = one.name != other.name;
+    two && (&one.select, one.entity, one.key, one.mode, &one.when)
+        == (&other.select, other.entity, other.key, other.mode, &other.when)
 }
 
 fn read(check: &mut Check<'_>, given: &Spanned<file::Rule>, context: &Context<'_>) -> Option<Rule> {
@@ -110,7 +149,7 @@ fn read(check: &mut Check<'_>, given: &Spanned<file::Rule>, context: &Context<'_
     let key = key?;
     let burst = burst(key, count, bytes);
     let safe = Safe { key, burst, mute: context.mute };
-    let floor = bound::floor(check, floor, &safe);
+    let floor = bound::floor(check, floor, enter, limit.map(|(_, limit)| limit), &safe);
     let limit = limit.and_then(|limit| bound::limit(check, limit, enter, &safe));
     let sentinel = sentinel.map(|sentinel| bound::sentinel(check, sentinel, key, entity, mode));
     let (enter, release) = (enter?.value, release?);

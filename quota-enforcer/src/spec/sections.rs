@@ -1,6 +1,5 @@
 //! The sections of the file beside its rules.
 
-use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,42 +14,15 @@ use super::file::{self, Text};
 use super::profile::{self, Profile, Scraped};
 use super::selector::{check_matchers, check_selector};
 use super::value::{Count, LabelName, Line, Number, Share, Time, Topic, Url};
-use super::{Admin, Baseline, Kafka, Ledger, Prometheus, path, protected as hard, variable};
-
-const SECRETS: [&str; 6] = ["password", "secret", "key.pem", "jaas", "token", "oauthbearer.config"];
+use super::{Admin, Baseline, Ledger, Prometheus, path, protected as hard};
 
 const fn days(days: u64) -> Time {
     Time(Duration::from_secs(days * 86_400))
 }
 
-pub(super) fn kafka(check: &mut Check<'_>, given: &BTreeMap<String, Text>) -> Kafka {
-    if !given.contains_key("bootstrap.servers") {
-        check.missing(
-            "kafka.bootstrap.servers",
-            Span::default(),
-            "write HOST:PORT of some brokers, comma separated, under `kafka:`",
-        );
-    }
-    for (property, value) in given {
-        let secret = SECRETS.iter().any(|part| property.contains(part));
-        let elsewhere = [".file", ".location"].iter().any(|end| property.ends_with(end));
-        if secret && !elsewhere && variable(&value.value).is_none() {
-            let message = format!("the secret `{property}` stands in the file");
-            let help = "write `sasl.password.file: PATH`, or `${NAME}` for a variable of the environment";
-            check.secret(value, message, help);
-        }
-    }
-    let written = given.iter().map(|(property, value)| (property.clone(), value.value.clone())).collect();
-    Kafka { written }
-}
-
 pub(super) fn prometheus(check: &mut Check<'_>, given: &file::Prometheus) -> Option<Prometheus> {
     let url: Option<Url> = check.needed(&given.url, "prometheus.url", Span::default());
-    if let (Some(url), Some(text)) = (&url, &given.url)
-        && url.0.contains('@')
-    {
-        check.secret(text, "the address may hold a password", "write `user` and `password_file`");
-    }
+    without_credentials(check, url.as_ref(), &given.url, "write `user` and `password_file`");
     let file = |check: &mut Check<'_>, text| check.read::<Line>(text).map(|line| path(&line));
     let token_file: Option<PathBuf> = file(check, &given.token_file);
     let password_file = file(check, &given.password_file);
@@ -225,15 +197,34 @@ pub(super) fn ledger(check: &mut Check<'_>, given: &file::Ledger) -> Ledger {
     {
         let message = format!("{min_insync_replicas} replicas in sync of {replication}: no write succeeds");
         check.error(text, "ledger", message, "write one less than the replication factor");
+    } else if let Some(text) = given.min_insync_replicas.as_ref()
+        && min_insync_replicas == replication
+        && replication > 1
+    {
+        let message = format!(
+            "with {replication} replicas in sync of {replication}, no write succeeds while a broker is down"
+        );
+        check.warning(text, "ledger", message, "write one less than the replication factor");
     }
     let Time(audit_retention) = check.or(&given.audit_retention, days(3 * 365));
     let Time(lease) = check.or(&given.lease, Time(Duration::from_secs(15)));
     if let Some(text) = &given.lease
-        && !(Duration::from_secs(2)..=Duration::from_secs(300)).contains(&lease)
+        && !(Duration::from_secs(2)..=Duration::from_secs(120)).contains(&lease)
     {
-        check.error(text, "ledger", format!("a lease of {}", Time(lease)), "write 2s to 5m");
+        check.error(text, "ledger", format!("a lease of {}", Time(lease)), "write 2s to 2m");
     }
     Ledger { topic: ledger, audit_topic, replication, min_insync_replicas, audit_retention, lease }
+}
+
+/// Faster it only costs, slower the watchers of a daemon that stands still take it for one.
+pub(super) fn tick(check: &mut Check<'_>, given: &Option<Text>) -> Duration {
+    let Time(tick) = check.or(given, Time(Duration::from_secs(5)));
+    if let Some(text) = given
+        && !(Duration::from_millis(250)..=Duration::from_secs(30)).contains(&tick)
+    {
+        check.error(text, "tick", format!("a tick of {}", Time(tick)), "write 250ms to 30s");
+    }
+    tick
 }
 
 /// Shorter pauses cannot be had with the brokers' window, longer ones come near the clients' request timeout of 30 s.
@@ -251,7 +242,14 @@ pub(super) fn mute(check: &mut Check<'_>, given: &Option<Text>) -> Duration {
 pub(super) fn admin(check: &mut Check<'_>, given: &file::Admin) -> Admin {
     let listen = check.or(&given.listen, SocketAddr::from((Ipv4Addr::LOCALHOST, 9620)));
     let token_file = check.read::<Line>(&given.token_file).map(|line| path(&line));
-    Admin { listen, token_file }
+    let advertise: Option<Url> = check.read(&given.advertise);
+    without_credentials(
+        check,
+        advertise.as_ref(),
+        &given.advertise,
+        "leave it out: whoever asks brings the token",
+    );
+    Admin { listen, token_file, advertise: advertise.map(|url| url.0) }
 }
 
 pub(super) fn caps(check: &mut Check<'_>, given: &file::Caps) -> Caps {
@@ -275,8 +273,25 @@ pub(super) fn protected(check: &mut Check<'_>, given: &file::Names) -> Protected
     protected
 }
 
+/// Names; warns of what only regular expressions have. A plus sign also joins the parts of a distinguished name.
 pub(super) fn patterns(check: &mut Check<'_>, given: &[Text]) -> Vec<Pattern> {
+    for text in given {
+        let literal = |c: char| "[(|^$".contains(c) || (c == '+' && !text.value.contains('='));
+        if let Some(literal) = text.value.chars().find(|c| literal(*c)) {
+            let message = format!("`{}` is no regular expression: {literal} stands for itself", text.value);
+            check.warning(text, "pattern", message, "only `*` (any characters) and `?` (one) are special");
+        }
+    }
     given.iter().filter_map(|text| check.value(text)).collect()
+}
+
+/// An address is shown and stored: no password in it.
+fn without_credentials(check: &mut Check<'_>, url: Option<&Url>, text: &Option<Text>, help: &str) {
+    if let (Some(url), Some(text)) = (url, text)
+        && url.0.contains('@')
+    {
+        check.secret(text, "the address may hold a password", help);
+    }
 }
 
 /// A burn rate.

@@ -109,7 +109,8 @@ fn bad_files_are_refused_with_the_diagnostics_beside_them() {
 
 #[test]
 fn no_message_shows_a_secret() {
-    let text = "kafka: {bootstrap.servers: a, sasl.password: hunter2}\nprometheus: {url: http://p}\n";
+    let text =
+        "kafka: {bootstrap.servers: a, sasl.password: hunter2}\nprometheus: {url: http://p}\nrules: []\n";
     let errors = load(&Source::new("x", text)).unwrap_err();
     assert_eq!(errors.len(), 1);
     for format in [Format::Text { color: false }, Format::Json, Format::Github] {
@@ -122,7 +123,7 @@ fn no_message_shows_a_secret() {
 
 #[test]
 fn properties_come_from_the_environment_where_they_say_so() {
-    let text = "kafka: {bootstrap.servers: a, sasl.password: '${PW}', ssl.ca.location: $PW}\nprometheus: {url: http://p}\n";
+    let text = "kafka: {bootstrap.servers: a, sasl.password: '${PW}', ssl.ca.location: $PW}\nprometheus: {url: http://p}\nrules: []\n";
     let kafka = load(&Source::new("x", text)).unwrap().0.kafka;
     let properties = kafka.properties(|name| (name == "PW").then(|| "hunter2".to_owned())).unwrap();
     assert_eq!(
@@ -138,10 +139,85 @@ fn properties_come_from_the_environment_where_they_say_so() {
     assert!(!format!("{kafka:?}").contains("hunter2"));
 }
 
+/// With these properties of Kafka beside the servers.
+fn connected(properties: &str) -> Source {
+    let head = format!("kafka:\n  bootstrap.servers: a:9092\n{properties}");
+    Source::new("x", format!("{head}prometheus: {{url: http://p}}\nrules: []\n"))
+}
+
+#[test]
+fn what_the_brokers_clients_refuse_is_an_error_at_its_place() {
+    let sasl = "  security.protocol: SASL_SSL\n  sasl.mechanism: PLAIN\n";
+    for (properties, line, message) in [
+        ("  security.protocol: TLS\n", 3, "is none of PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_SSL"),
+        ("  client.id: x\n  sasl.mechanism: GSSAPI\n", 4, "GSSAPI (Kerberos) is not supported"),
+        (sasl, 3, "sasl.username: is needed for SASL"),
+        (&format!("{sasl}  sasl.username: u\n"), 3, "sasl.password: is needed for SASL"),
+        ("  ssl.keystore.location: /x\n", 3, "key stores are not supported"),
+        ("  socket.timeout.ms: 0\n", 3, "is not a number of milliseconds above 0"),
+        ("  metadata.broker.list: a\n", 2, "bootstrap.servers: is given twice"),
+        ("  foo.bar: ${SECRET}\n", 3, "librdkafka has no property `foo.bar`"),
+        ("  session.timeout.ms: soon\n", 3, "librdkafka does not take this value of `session.timeout.ms`"),
+    ] {
+        let errors = load(&connected(properties)).unwrap_err();
+        assert_eq!(errors.len(), 1, "{}", rendered(&errors));
+        assert!(errors[0].message.contains(message), "{}", rendered(&errors));
+        let place = errors[0].place.as_ref().unwrap();
+        assert_eq!(place.source.line_column(place.span.start).0, line, "{}", rendered(&errors));
+    }
+    for properties in [
+        "  security.protocol: ${PROTOCOL}\n  sasl.mechanisms: ${MECHANISM}\n",
+        &format!("{sasl}  sasl.username: ${{USER}}\n  sasl.password: ${{PASSWORD}}\n"),
+        &format!("{sasl}  sasl.username: u\n  sasl.password.file: /nowhere\n  ssl.ca.location: /nowhere\n"),
+        "  acks: all\n  admin.timeout.ms: 5000\n",
+    ] {
+        let loaded = load(&connected(properties)).map_err(|errors| rendered(&errors));
+        assert!(loaded.unwrap().1.is_empty(), "{properties}");
+    }
+}
+
+#[test]
+fn what_this_machine_lacks_is_a_warning_and_what_it_has_is_looked_into() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::io::Write::write_all(&mut fs::File::create(&path).unwrap(), text.as_bytes()).unwrap();
+        path.display().to_string()
+    };
+    let (password, empty, noise) = (file("password", "hunter2"), file("empty", ""), file("noise", "x"));
+    let here = folder.path().display();
+    let text = format!(
+        "kafka:\n  bootstrap.servers: a\n  security.protocol: SASL_SSL\n  sasl.mechanisms: PLAIN\n  \
+         sasl.username: ${{WHO}}\n  sasl.password.file: {password}\n  ssl.ca.location: {here}\n\
+         prometheus: {{url: http://p, token_file: {here}/none}}\nadmin: {{token_file: {empty}}}\nrules: []\n"
+    );
+    let nobody = |_: &str| None;
+    let source = Source::new("x", text.as_str());
+    let (_, warnings) = load_here(&source, &nobody).map_err(|errors| rendered(&errors)).unwrap();
+    let told: Vec<_> = warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let expected = [
+        "the environment variable WHO is not set here".to_owned(),
+        format!("cannot read {here} here: it is no file"),
+        format!("cannot read {here}/none here: No such file or directory (os error 2)"),
+        format!("cannot read {empty} here: it is empty"),
+    ];
+    assert_eq!(told, expected);
+    assert!(load(&source).unwrap().1.is_empty());
+
+    let text = text.replace(&format!("ssl.ca.location: {here}"), &format!("ssl.ca.location: {noise}"));
+    let env = |name: &str| (name == "WHO").then(|| "alice".to_owned());
+    let told = rendered(&load_here(&Source::new("x", text), &env).unwrap_err());
+    assert!(told.contains("error[kafka]: ssl.ca.location: holds no PEM certificate"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+    let protocol = connected("  security.protocol: ${PROTOCOL}\n");
+    let told = rendered(&load_here(&protocol, &|_| Some("TLS".to_owned())).unwrap_err());
+    assert!(told.contains("security.protocol: is none of PLAINTEXT"), "{told}");
+}
+
 #[test]
 fn the_version_is_the_digest_of_the_file() {
     let version = |text: &str| load(&Source::new("x", text)).unwrap().0.policy.version;
-    let text = "kafka: {bootstrap.servers: a}\nprometheus: {url: http://p}\n";
+    let text = "kafka: {bootstrap.servers: a}\nprometheus: {url: http://p}\nrules: []\n";
     assert_eq!(version(text), digest(text.as_bytes())[..12]);
     assert_ne!(version(text), version(&format!("{text}#")));
 }

@@ -85,12 +85,29 @@ impl Safe {
     }
 }
 
-pub(super) fn floor(check: &mut Check<'_>, given: Option<(&Text, Least)>, safe: &Safe) -> Floor {
+pub(super) fn floor(
+    check: &mut Check<'_>,
+    given: Option<(&Text, Least)>,
+    enter: Option<Amount>,
+    limit: Option<Amount>,
+    safe: &Safe,
+) -> Floor {
     let times_baseline = given.and_then(|(_, floor)| floor.times_baseline);
     let bound = given.and_then(|(text, floor)| Some((text, floor.bound?)));
     if let Some((text, bound)) = bound {
         if fits(safe.key, bound.unit) {
             safe.compare(check, text, "floor", bound.value);
+            // No broker's bound goes below the floor, so neither does the sum over them.
+            let below = |other: Option<Amount>| {
+                other.filter(|other| other.unit == bound.unit && other.value < bound.value)
+            };
+            if let Some(enter) = below(enter) {
+                let message = format!("floor {bound} is above enter {enter}: nobody is ever throttled");
+                check.warning(text, "floor", message, "write a floor well below limit");
+            } else if let Some(limit) = below(limit) {
+                let message = format!("floor {bound} is above limit {limit}, which is never reached");
+                check.warning(text, "floor", message, "write a floor well below limit");
+            }
         } else {
             misfit(check, text, safe.key, Least::HELP);
         }

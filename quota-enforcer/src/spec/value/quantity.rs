@@ -245,7 +245,7 @@ pub(crate) struct Count(pub(crate) u32);
 
 impl Value for Count {
     const WHAT: &'static str = "whole number from 1 to 100000";
-    const HELP: &'static str = "write digits only";
+    const HELP: &'static str = "write a whole number above 0";
 
     fn parse(text: &str) -> Option<Self> {
         let digits = text.bytes().all(|byte| byte.is_ascii_digit());

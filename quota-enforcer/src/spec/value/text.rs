@@ -79,9 +79,12 @@ impl Value for Url {
     const HELP: &'static str = "write http://… or https://…";
 
     fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-        let host = !rest.is_empty() && !rest.starts_with(['/', ':']);
-        (host && !text.contains(|c: char| c.is_whitespace() || c.is_control())).then(|| Self(text.to_owned()))
+        // The parser forgives slashes, blanks and line breaks.
+        let written = text.starts_with("http://") || text.starts_with("https://");
+        let blank = text.contains(|c: char| c.is_whitespace() || c.is_control());
+        let url = reqwest::Url::parse(text).ok().filter(|_| written && !blank)?;
+        let host = text.split('/').nth(2).is_some_and(|host| !host.is_empty() && !host.starts_with(':'));
+        (host && url.has_host()).then(|| Self(text.to_owned()))
     }
 }
 
