@@ -12,7 +12,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use daemon_kit::telemetry;
+use daemon_kit::reload;
+use daemon_kit::telemetry::{self, TelemetryError};
 
 use crate::cli::{Cli, Command, GlobalArgs, UsageError};
 use crate::commands;
@@ -81,7 +82,7 @@ fn dispatch(cli: Cli, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         Command::Run(args) => return commands::run::run(args, &cli.global),
         other => other,
     };
-    log(&cli.global);
+    log(&cli.global)?;
     match command {
         Command::Check(args) => commands::check::run(&args, io),
         Command::Schema => commands::schema::run(io),
@@ -121,10 +122,14 @@ async fn ask(command: Command, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn log(global: &GlobalArgs) {
-    // Set up already when a test runs the program a second time in its process; the first one stays.
-    let set_up = telemetry::init(&global.log.log_level, global.log.log_format);
-    tracing::debug!(set_up = set_up.is_ok(), version = env!("CARGO_PKG_VERSION"), "started");
+fn log(global: &GlobalArgs) -> anyhow::Result<()> {
+    match telemetry::init(&global.log.log_level, global.log.log_format) {
+        // By a test that runs the program a second time in its process; the first one stays.
+        Ok(()) | Err(TelemetryError::Twice(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
+    tracing::debug!(version = env!("CARGO_PKG_VERSION"), "started");
+    Ok(())
 }
 
 /// `--help` and `--version` are no failures and belong on stdout.
@@ -147,7 +152,9 @@ fn failed(error: &anyhow::Error, io: &mut Io<'_>) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::from(EXIT_FINDINGS);
     }
-    let written = writeln!(io.stderr, "error: {error:#}");
+    // What is wrong with a configuration says so itself, at each place.
+    let named = if error.is::<reload::Failed>() { "" } else { "error: " };
+    let written = writeln!(io.stderr, "{named}{error:#}");
     if written.is_ok() && error.is::<UsageError>() {
         return ExitCode::from(EXIT_USAGE);
     }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
@@ -16,7 +16,11 @@ use crate::commands;
     name = "quota-enforcer",
     version,
     propagate_version = true,
-    after_help = "Exit code: 0, 1 when something failed or was found wrong, 2 when the command line is wrong.\n\n\
+    mut_arg("log_level", |arg| arg
+        .help("What is logged: a level, or `target=level` pairs; without it info for `run` and warn for the others")
+        .hide_default_value(true)),
+    after_help = "Exit code: 0, 1 when something failed or was found wrong, 2 when the command line is wrong, 130 when a second \
+        signal ended `run` at once.\n\n\
         Examples:\n  \
         quota-enforcer check -c quota-enforcer.yaml\n  \
         quota-enforcer plan\n  \
@@ -85,15 +89,27 @@ pub struct GlobalArgs {
 /// Where the configuration is.
 #[derive(Clone, Debug, Args)]
 pub struct ConfigArgs {
-    /// Configuration file
+    /// Configuration file; without it ./quota-enforcer.yaml, and where there is none
+    /// /etc/quota-enforcer/quota-enforcer.yaml
     #[arg(
         short,
         long,
         value_name = "FILE",
         env = "QUOTA_ENFORCER_CONFIG",
-        default_value = "quota-enforcer.yaml"
+        default_value_os_t = there(CONFIGS),
+        hide_default_value = true
     )]
     pub config: PathBuf,
+}
+
+/// Where it is without being told.
+const CONFIGS: [&str; 2] = ["quota-enforcer.yaml", "/etc/quota-enforcer/quota-enforcer.yaml"];
+
+/// The first of them that is there, and else the first.
+fn there(paths: [&str; 2]) -> PathBuf {
+    let [first, second] = paths.map(Path::new);
+    let absent = |path: &Path| matches!(path.try_exists(), Ok(false));
+    if absent(first) && !absent(second) { second.into() } else { first.into() }
 }
 
 /// Who is asked.
@@ -120,9 +136,21 @@ pub struct OrderArgs {
     /// File with the bearer token of the daemon's API; without it the one that the configuration names
     #[arg(long, value_name = "FILE", env = "QUOTA_ENFORCER_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
-    /// Who asks, for the record
-    #[arg(long, value_name = "NAME", env = "USER")]
+    /// Who asks, for the record; without it whom $USER or $LOGNAME names
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = user_variable(),
+        hide_env = true,
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     pub by: String,
+}
+
+/// The variable of the environment that names the user: jobs often have only the second.
+fn user_variable() -> &'static str {
+    let set = std::env::var_os("USER").is_some_and(|name| !name.is_empty());
+    if set { "USER" } else { "LOGNAME" }
 }
 
 /// Who reads it.
@@ -186,6 +214,19 @@ mod tests {
         assert_eq!(level(&["run"]), "info");
         assert_eq!(level(&["schema"]), "warn");
         assert_eq!(level(&["schema", "--log-level", "info"]), "info");
+    }
+
+    #[test]
+    fn the_first_configuration_that_is_there_is_the_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let (own, system) = (path("own"), path("system"));
+        let found = || there([&own, &system]).display().to_string();
+        assert_eq!(found(), own);
+        std::fs::File::create(&system).unwrap();
+        assert_eq!(found(), system);
+        std::fs::File::create(&own).unwrap();
+        assert_eq!(found(), own);
     }
 
     #[test]

@@ -71,26 +71,31 @@ pub enum Error {
 }
 
 impl Client {
-    /// Of a daemon's base address. `token_file` holds the bearer token that orders need.
+    /// Of a daemon's base address.
     ///
     /// # Errors
-    /// The address is none, or the file cannot be read.
-    pub fn new(base: &str, token_file: Option<&Path>) -> Result<Self, Error> {
+    /// The address is none.
+    pub fn new(base: &str) -> Result<Self, Error> {
         let base = base.trim_end_matches('/').to_owned();
         if !(base.starts_with("http://") || base.starts_with("https://")) {
             return Err(Error::Options(format!("`{base}` is no address: write http://HOST:PORT")));
         }
-        let token = token_file.map(|path| {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| Error::Options(format!("cannot read {}: {error}", path.display())))?;
-            Ok(Token(text.trim_end_matches(['\r', '\n']).to_owned()))
-        });
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIME)
             .timeout(REQUEST_TIME + CONNECT_TIME)
             .build()
             .map_err(|source| Error::Unreachable { base: base.clone(), source })?;
-        Ok(Self { http, base, token: token.transpose()? })
+        Ok(Self { http, base, token: None })
+    }
+
+    /// With the bearer token that orders need, from its file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn with_token(self, file: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Error::Options(format!("cannot read {}: {error}", file.display())))?;
+        Ok(Self { token: Some(Token(text.trim_end_matches(['\r', '\n']).to_owned())), ..self })
     }
 
     /// The same with another daemon.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use quota_enforcer_core::usage::{Rates, human};
 use serde::Deserialize as _;
 
-use super::reach::{Reach, reach};
+use super::reach::{Reach, reach_by_policy};
 use crate::app::Io;
 use crate::cli::{OutputArg, ReachArgs};
 use crate::views::plan::{Change, Plan};
@@ -14,8 +14,9 @@ use crate::views::plan::{Change, Plan};
 /// Flags of `plan`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Nothing is written. Asked of a daemon, it tells what its next tick would do. Without one, rules look \
-    once: each client that is over its threshold now counts as confirmed.\n\nExamples:\n  \
+    after_help = "Nothing is written. Asked of a daemon, it tells what its next tick would do. Without one, or where the \
+    daemon has another policy than the file, rules look once: each client that is over its threshold now counts as confirmed. \
+    A daemon that --api names is asked in any case.\n\nExamples:\n  \
     quota-enforcer plan -c quota-enforcer.yaml\n  \
     quota-enforcer plan --api http://127.0.0.1:9620 --output json"
 )]
@@ -30,8 +31,15 @@ pub struct Args {
 /// # Errors
 /// Neither a daemon nor Kafka and Prometheus can be asked.
 pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    let plan = match reach(&args.reach).await? {
-        Reach::Api(client) => client.get::<Plan>("plan", &[]).await?,
+    let plan = match reach_by_policy(&args.reach, io).await? {
+        Reach::Api(client) => {
+            let plan = client.get::<Plan>("plan", &[]).await?;
+            if args.reach.api.is_some() {
+                let (base, policy) = (client.base(), &plan.policy);
+                writeln!(io.stderr, "note: by policy {policy} of the daemon at {base}, not by a file")?;
+            }
+            plan
+        }
         Reach::Direct(world) => world.plan().await?,
     };
     match args.reach.output {

@@ -10,7 +10,7 @@ use crate::cli::{ConfigArgs, GlobalArgs};
 /// Flags of `run`.
 #[derive(Clone, Debug, clap::Args)]
 #[command(
-    after_help = "Signals: SIGTERM and SIGINT end it in order, a second one at once; SIGHUP reads the configuration again, \
+    after_help = "Signals: SIGTERM and SIGINT end it in order, a second one at once, with exit code 130; SIGHUP reads the configuration again, \
     as a change of the file and `POST /-/reload` do.\n\nExamples:\n  \
     quota-enforcer run -c quota-enforcer.yaml"
 )]

@@ -28,16 +28,10 @@ pub struct Args {
 /// # Errors
 /// Neither can be read.
 pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    let (status, note) = match reach(&args.reach).await? {
-        Reach::Api(client) => (client.get::<Status>("status", &[]).await?, None),
-        Reach::Direct(world) => {
-            let note = "no daemon answers: this is what the ledger says, without clients and their rates";
-            (world.status().await?, Some(note))
-        }
+    let status = match reach(&args.reach).await? {
+        Reach::Api(client) => client.get::<Status>("status", &[]).await?,
+        Reach::Direct(world) => world.status().await?,
     };
-    if let Some(note) = note {
-        writeln!(io.stderr, "note: {note}")?;
-    }
     match args.reach.output {
         OutputArg::Json => super::json(io, &status)?,
         OutputArg::Text => render(&status, io.stdout)?,
@@ -56,7 +50,9 @@ pub fn render(status: &Status, out: &mut dyn Write) -> io::Result<()> {
         && status.role != Role::Leader
     {
         let api = leader.api.as_ref().map_or_else(String::new, |api| format!(", {api}"));
-        writeln!(out, "leader   {}, epoch {}, since {}{api}", leader.instance, leader.epoch, leader.since)?;
+        // Whether it still leads only a daemon knows that has followed it.
+        let leads = if status.role == Role::Starting { "last leader" } else { "leader  " };
+        writeln!(out, "{leads} {}, epoch {}, since {}{api}", leader.instance, leader.epoch, leader.since)?;
     }
     if !status.policy.is_empty() {
         writeln!(out, "policy   {}", status.policy)?;

@@ -87,7 +87,7 @@ impl Server {
     }
 
     fn client(&self) -> Client {
-        Client::new(&self.base, Some(&self.folder.path().join("token"))).unwrap()
+        Client::new(&self.base).unwrap().with_token(&self.folder.path().join("token")).unwrap()
     }
 
     /// Answers the next question as the engine's task would.

@@ -1,6 +1,14 @@
 //! The command line and what people read, without any server.
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::Command;
+use std::thread::{self, JoinHandle};
+
+use quota_enforcer::commands::status;
+use quota_enforcer::engine::Ordered;
+use quota_enforcer::status::{Role, Status};
 
 use crate::fixtures::{CONFIG, put};
 
@@ -13,7 +21,12 @@ pub(crate) struct Ran {
 
 /// Runs the built program without anything of the caller's environment.
 pub(crate) fn quota_enforcer(args: &[&str]) -> Ran {
-    let output = Command::new(env!("CARGO_BIN_EXE_quota-enforcer")).args(args).env_clear().output().unwrap();
+    with_env(args, &[])
+}
+
+fn with_env(args: &[&str], env: &[(&str, &str)]) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quota-enforcer"));
+    let output = command.args(args).env_clear().envs(env.iter().copied()).output().unwrap();
     Ran {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -83,6 +96,114 @@ fn completions_and_pages_are_printed_for_every_shell_and_command() {
     }
     assert!(quota_enforcer(&["man"]).stdout.contains(".TH quota-enforcer"));
     assert!(quota_enforcer(&["man", "exempt"]).stdout.contains("\\-\\-for"));
+    let version = env!("CARGO_PKG_VERSION");
+    for (command, title) in [(&["audit"][..], "audit"), (&["audit", "verify"], "audit-verify")] {
+        let page = quota_enforcer(&[&["man"], command].concat()).stdout;
+        let head = format!(".TH quota-enforcer-{title} 1  \"quota-enforcer {version}\"");
+        assert!(page.contains(&head), "{page}");
+    }
+}
+
+#[test]
+fn who_asks_comes_from_the_flag_or_the_environment() {
+    let args = ["resume", "--api", "http://127.0.0.1:1"];
+    for env in [&[("USER", "ops")][..], &[("LOGNAME", "ops")], &[("USER", ""), ("LOGNAME", "ops")]] {
+        let ran = with_env(&args, env);
+        assert_eq!(ran.code, 1, "{env:?}: {}", ran.stderr);
+    }
+    for env in [&[][..], &[("USER", "")]] {
+        let ran = with_env(&args, env);
+        assert!(ran.code == 2 && ran.stderr.contains("--by <NAME>"), "{env:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_log_level_is_an_error_of_every_command() {
+    for command in [&["schema"][..], &["run", "-c", "none.yaml"]] {
+        let ran = with_env(command, &[("LOG_LEVEL", "a=b=c")]);
+        assert_eq!(ran.code, 1, "{command:?}");
+        assert!(ran.stderr.starts_with("error: invalid log filter `a=b=c`"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_configuration_is_said_once() {
+    for command in ["status", "run"] {
+        let ran = quota_enforcer(&[command, "-c", "there/is/none.yaml"]);
+        assert_eq!(ran.code, 1);
+        assert!(
+            ran.stderr.starts_with("error[config-unreadable]: cannot read there/is/none.yaml"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+/// A configuration for a daemon that listens there, with a token.
+fn configured(folder: &Path, listen: SocketAddr, token: &Path) -> String {
+    let text = CONFIG.replace("prometheus:", "  admin.timeout.ms: 100\nprometheus:");
+    let text = format!("{text}admin: {{listen: '{listen}', token_file: {}}}\n", token.display());
+    put(folder, "quota-enforcer.yaml", &text).display().to_string()
+}
+
+/// Answers one request; yields its head.
+fn answers(listener: TcpListener, body: String) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let length = body.len();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+            .unwrap();
+        String::from_utf8(head).unwrap()
+    })
+}
+
+#[test]
+fn orders_take_the_token_that_the_configuration_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = put(folder.path(), "token", "sesame\n");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = format!("http://{}", listener.local_addr().unwrap());
+    let config = configured(folder.path(), "127.0.0.1:1".parse().unwrap(), &token);
+    let daemon = answers(listener, serde_json::to_string(&Ordered::default()).unwrap());
+    let ran = quota_enforcer(&["resume", "--by", "ops", "--api", &api, "-c", &config]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(daemon.join().unwrap().contains("authorization: Bearer sesame"));
+}
+
+#[test]
+fn without_a_daemon_nobody_needs_its_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = configured(folder.path(), "127.0.0.1:1".parse().unwrap(), Path::new("/nowhere/token"));
+    let ran = quota_enforcer(&["reap", "--by", "ops", "-c", &config]);
+    assert!(ran.stderr.contains("cannot reach Kafka"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_plan_is_by_the_file_where_the_daemon_has_another_policy() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = configured(folder.path(), listener.local_addr().unwrap(), Path::new("/nowhere/token"));
+    let status = Status { policy: "another".to_owned(), ..Status::default() };
+    let daemon = answers(listener, serde_json::to_string(&status).unwrap());
+    let ran = quota_enforcer(&["plan", "-c", &config]);
+    daemon.join().unwrap();
+    assert!(ran.stderr.contains("has policy another"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot reach Kafka"), "{}", ran.stderr);
+}
+
+#[test]
+fn whoever_led_is_not_said_to_lead_when_no_daemon_says_so() {
+    let status = Status { role: Role::Starting, ..crate::render::status() };
+    let mut out = Vec::new();
+    status::render(&status, &mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.contains("\nlast leader "), "{text}");
 }
 
 #[test]
@@ -107,7 +228,16 @@ fn check_tells_all_errors_with_their_places() {
     let path = put(folder.path(), "quota-enforcer.yaml", CONFIG).display().to_string();
     let ran = quota_enforcer(&["check", "-c", &path]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{}", ran.stdout);
-    assert!(ran.stdout.contains("1 rule"), "{}", ran.stdout);
+    assert!(ran.stdout.contains(": 1 rule, 0 errors"), "{}", ran.stdout);
+    let text =
+        CONFIG.replace("prometheus:", "  client.id: ${NOT_SET}\nprometheus:\n  token_file: /nowhere/token");
+    let lacking = put(folder.path(), "lacking.yaml", &text).display().to_string();
+    let ran = quota_enforcer(&["check", "-c", &lacking]);
+    assert!(ran.code == 0 && ran.stdout.contains("0 errors, 2 warnings"), "{}", ran.stdout);
+    assert_eq!(
+        with_env(&["check", "-c", &lacking], &[("NOT_SET", "x")]).stdout.matches("warning[").count(),
+        1
+    );
 
     let bad = CONFIG.replace("40MB/s", "40 apples").replace("entity: user", "entity: people");
     let path = put(folder.path(), "quota-enforcer.yaml", &bad).display().to_string();
