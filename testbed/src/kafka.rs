@@ -273,17 +273,25 @@ impl Cluster {
         self.store_users(users).await
     }
 
-    /// Lets users do more. Brokers hear of it a moment later.
+    /// Lets users do more, and waits until every running broker knows.
     ///
     /// # Errors
-    /// When the cluster does not store it.
+    /// When the cluster does not store it, or a broker does not hear of it in time.
     pub async fn grant(&self, grants: &[Grant]) -> Result<()> {
-        users::grant(self.contact()?, grants).await
+        users::grant(self.contact()?, grants).await?;
+        for broker in self.running() {
+            let informed = || async {
+                let known = users::granted(broker.address(Listener::Plaintext), grants).await?;
+                Ok(known.then_some(()))
+            };
+            wait::until("a broker to know the permissions", READY_LIMIT, informed).await?;
+        }
+        Ok(())
     }
 
     async fn store_users(&self, new: &[&str]) -> Result<()> {
         users::create(self.contact()?, new).await?;
-        for broker in self.brokers.iter().filter(|broker| broker.is_running()) {
+        for broker in self.running() {
             let informed = || async {
                 let known = users::known(broker.address(Listener::Plaintext)).await?;
                 Ok(new.iter().all(|user| known.iter().any(|known| known == user)).then_some(()))
@@ -308,13 +316,30 @@ impl Cluster {
         let brokers = i32::try_from(self.brokers.len())?;
         topics::create(self.contact()?, brokers, name, partitions, replication, configs).await?;
         let count = usize::try_from(partitions)?;
-        for broker in self.brokers.iter().filter(|broker| broker.is_running()) {
+        for broker in self.running() {
             let informed = || async {
                 let view = topics::view(broker.address(Listener::Plaintext), Some(name)).await?;
                 let led = view.partitions.iter().filter(|partition| partition.leader > 0).count();
                 Ok((led >= count).then_some(()))
             };
             wait::until("a broker to know the topic", READY_LIMIT, informed).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes topics and waits until no running broker knows them. One that does not exist is as good as deleted.
+    ///
+    /// # Errors
+    /// When the cluster refuses, or a broker does not forget one in time.
+    pub async fn delete_topics(&self, names: &[&str]) -> Result<()> {
+        topics::delete(self.contact()?, names).await?;
+        for broker in self.running() {
+            let forgotten = || async {
+                let view = topics::view(broker.address(Listener::Plaintext), None).await?;
+                let known = |partition: &Partition| names.contains(&partition.topic.as_str());
+                Ok((!view.partitions.iter().any(known)).then_some(()))
+            };
+            wait::until("a broker to forget topics", READY_LIMIT, forgotten).await?;
         }
         Ok(())
     }
@@ -371,10 +396,13 @@ impl Cluster {
         self.folder.keep();
     }
 
+    fn running(&self) -> impl Iterator<Item = &Broker> {
+        self.brokers.iter().filter(|broker| broker.is_running())
+    }
+
     /// A broker to talk to.
     fn contact(&self) -> Result<SocketAddr> {
-        let running =
-            self.brokers.iter().find(|broker| broker.is_running()).context("no broker is running")?;
+        let running = self.running().next().context("no broker is running")?;
         Ok(running.address(Listener::Plaintext))
     }
 }

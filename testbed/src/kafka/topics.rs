@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use kafka_protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
+use kafka_protocol::messages::delete_topics_request::DeleteTopicState;
 use kafka_protocol::messages::metadata_request::MetadataRequestTopic;
 use kafka_protocol::messages::{
-    ApiKey, BrokerId, CreateTopicsRequest, CreateTopicsResponse, ElectLeadersRequest, ElectLeadersResponse,
-    MetadataRequest, MetadataResponse, TopicName,
+    ApiKey, BrokerId, CreateTopicsRequest, CreateTopicsResponse, DeleteTopicsRequest, DeleteTopicsResponse,
+    ElectLeadersRequest, ElectLeadersResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use kafka_protocol::protocol::StrBytes;
 
@@ -18,6 +19,8 @@ use super::wire::{call, check};
 const METADATA_VERSION: i16 = 12;
 /// `ELECTION_NOT_NEEDED`: the preferred replica leads already.
 const NOT_NEEDED: i16 = 84;
+/// `UNKNOWN_TOPIC_OR_PARTITION`.
+const UNKNOWN: i16 = 3;
 /// `TOPIC_ALREADY_EXISTS`.
 const EXISTS: i16 = 36;
 
@@ -108,6 +111,20 @@ pub(crate) async fn create(
         return Ok(());
     }
     check(&format!("create topic {name}"), result.error_code, result.error_message.as_ref())
+}
+
+/// Deletes topics. One that does not exist is as good as deleted.
+///
+/// # Errors
+/// When the broker refuses.
+pub(crate) async fn delete(broker: SocketAddr, names: &[&str]) -> Result<()> {
+    let topics = names.iter().map(|name| DeleteTopicState::default().with_name(Some(topic_name(name))));
+    let request = DeleteTopicsRequest::default().with_topics(topics.collect()).with_timeout_ms(10_000);
+    let answer: DeleteTopicsResponse = call(broker, ApiKey::DeleteTopics, 6, &request).await?;
+    for result in answer.responses.iter().filter(|result| result.error_code != UNKNOWN) {
+        check("delete a topic", result.error_code, result.error_message.as_ref())?;
+    }
+    Ok(())
 }
 
 /// Gives every partition back to its preferred leader.

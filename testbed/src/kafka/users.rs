@@ -1,5 +1,6 @@
 //! Users and what they may do.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 use anyhow::Result;
@@ -8,7 +9,8 @@ use kafka_protocol::messages::alter_user_scram_credentials_request::ScramCredent
 use kafka_protocol::messages::create_acls_request::AclCreation;
 use kafka_protocol::messages::{
     AlterUserScramCredentialsRequest, AlterUserScramCredentialsResponse, ApiKey, CreateAclsRequest,
-    CreateAclsResponse, DescribeUserScramCredentialsRequest, DescribeUserScramCredentialsResponse,
+    CreateAclsResponse, DescribeAclsRequest, DescribeAclsResponse, DescribeUserScramCredentialsRequest,
+    DescribeUserScramCredentialsResponse,
 };
 use kafka_protocol::protocol::StrBytes;
 use pbkdf2::pbkdf2_hmac;
@@ -133,6 +135,41 @@ pub(crate) async fn grant(broker: SocketAddr, grants: &[Grant]) -> Result<()> {
         check("grant", result.error_code, result.error_message.as_ref())?;
     }
     Ok(())
+}
+
+/// Whether a broker knows the grants: it learns them from the controller, a moment after they were stored.
+///
+/// # Errors
+/// When it does not answer.
+pub(crate) async fn granted(broker: SocketAddr, grants: &[Grant]) -> Result<bool> {
+    const ANY: i8 = 1;
+    let request = DescribeAclsRequest::default()
+        .with_resource_type_filter(ANY)
+        .with_resource_name_filter(None)
+        .with_pattern_type_filter(ANY)
+        .with_principal_filter(None)
+        .with_host_filter(None)
+        .with_operation(ANY)
+        .with_permission_type(ANY);
+    let answer: DescribeAclsResponse = call(broker, ApiKey::DescribeAcls, 3, &request).await?;
+    check("describe permissions", answer.error_code, answer.error_message.as_ref())?;
+    let known: HashSet<_> = answer
+        .resources
+        .iter()
+        .flat_map(|of| {
+            let resource = (of.resource_type, of.resource_name.as_str(), of.pattern_type);
+            of.acls.iter().map(move |acl| (resource, acl.principal.to_string(), acl.operation))
+        })
+        .collect();
+    let knows = |grant: &Grant| {
+        let principal = format!("User:{}", grant.user);
+        let resource = grant.resource.codes();
+        grant
+            .operations
+            .iter()
+            .all(|operation| known.contains(&(resource, principal.clone(), *operation as i8)))
+    };
+    Ok(grants.iter().all(knows))
 }
 
 /// Stores SCRAM credentials of users, with the test bed's passwords.

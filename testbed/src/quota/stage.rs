@@ -177,21 +177,29 @@ impl Stage {
     }
 }
 
-/// What `docs/quota-enforcer.md` says that the enforcer needs, beside what it may do to the cluster.
+/// What `docs/quota-enforcer.md` says that the enforcer needs, beside what it may do to the cluster; its topics are those
+/// that it has by default.
 #[must_use]
 pub fn permissions() -> Vec<Grant> {
+    permissions_of(ENFORCER, ["backstop.quota.ledger", "backstop.quota.audit"], "backstop.quota.")
+}
+
+/// The same for a user with two topics of its own. The ledgers of the cluster begin with `prefix`.
+#[must_use]
+pub fn permissions_of(user: &str, own: [&str; 2], prefix: &str) -> Vec<Grant> {
     use Operation::{Create, Describe, DescribeConfigs, Read, Write};
     let identity = || "backstop-quota-enforcer".to_owned();
     let topic = |name: &str| {
         let all = [Create, Describe, DescribeConfigs, Read, Write];
-        Grant::new(ENFORCER, Resource::Topic(name.to_owned()), &all)
+        Grant::new(user, Resource::Topic(name.to_owned()), &all)
     };
-    vec![
-        topic("backstop.quota.ledger"),
-        topic("backstop.quota.audit"),
-        Grant::new(ENFORCER, Resource::Groups(identity()), &[Read, Describe]),
-        Grant::new(ENFORCER, Resource::TransactionalIds(identity()), &[Write, Describe]),
-    ]
+    let mut grants = own.map(topic).to_vec();
+    grants.extend([
+        Grant::new(user, Resource::Topics(prefix.to_owned()), &[Describe]),
+        Grant::new(user, Resource::Groups(identity()), &[Read, Describe]),
+        Grant::new(user, Resource::TransactionalIds(identity()), &[Write, Describe]),
+    ]);
+    grants
 }
 
 /// A producer in the place of one that ended.
