@@ -36,6 +36,8 @@ use std::time::Duration;
 
 use daemon_kit::clock::Clock;
 
+use crate::spec;
+
 pub use audit::AuditLines;
 pub use election::{Election, Leadership, as_leader};
 pub use fault::Fault;
@@ -48,21 +50,11 @@ pub const IDENTITY: &str = "backstop-quota-enforcer";
 /// Both topics have one partition.
 const PARTITION: i32 = 0;
 
-/// Names, copies and times.
+/// What the configuration says of the topics, and what follows from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Name of the ledger's topic.
-    pub ledger: String,
-    /// Name of the audit topic.
-    pub audit: String,
-    /// Replicas of both topics.
-    pub replication: u16,
-    /// `min.insync.replicas` of both: what is acknowledged survives the loss of one broker less.
-    pub min_insync_replicas: u16,
-    /// How long audit records are kept; `None` for ever.
-    pub audit_retention: Option<Duration>,
-    /// How long a leader may act after the start of its last committed transaction. A multiple of `timeout`.
-    pub lease: Duration,
+    /// Both topics and the lease, a multiple of `timeout`.
+    pub ledger: spec::Ledger,
     /// How long each step of a transaction may take: sending, committing, taking back.
     pub timeout: Duration,
     /// How long after its lease a leader may still send the quota write that it began within it.
@@ -76,21 +68,20 @@ pub struct Settings {
     pub api: Option<String>,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            ledger: "quota-enforcer-ledger".to_owned(),
-            audit: "quota-enforcer-audit".to_owned(),
+#[cfg(test)]
+impl Settings {
+    fn sample() -> Self {
+        let second = Duration::from_secs(1);
+        let ledger = spec::Ledger {
+            topic: "ledger".to_owned(),
+            audit_topic: "audit".to_owned(),
             replication: 3,
             min_insync_replicas: 2,
-            audit_retention: Some(Duration::from_secs(7 * 365 * 24 * 60 * 60)),
-            lease: Duration::from_secs(20),
-            timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(5),
-            session: Duration::from_secs(10),
-            instance: "quota-enforcer".to_owned(),
-            api: None,
-        }
+            audit_retention: second * 31_536_000,
+            lease: second * 15,
+        };
+        let instance = "here".to_owned();
+        Self { ledger, timeout: second, request_timeout: second, session: second, instance, api: None }
     }
 }
 
@@ -101,7 +92,7 @@ pub struct Place {
     pub config: kafka_admin::Config,
     /// A client of the cluster.
     pub admin: kafka_admin::Client,
-    /// Names, copies and times.
+    /// Topics and times.
     pub settings: Settings,
     /// What time it is.
     pub clock: Arc<dyn Clock>,

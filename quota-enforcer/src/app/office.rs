@@ -117,7 +117,7 @@ impl Office {
     /// Returns why the office ended; `None` when it was given up because of the cancellation.
     async fn hold(&self, leadership: Leadership, cancel: &CancellationToken) -> Option<End> {
         let Leadership { store, epoch, act_from, .. } = leadership;
-        let lease = self.place.settings.lease;
+        let lease = self.place.settings.ledger.lease;
         self.seat.send_replace(Seat::Office { store: Arc::new(store.clone()), epoch, act_from });
         let end = tokio::select! {
             () = cancel.cancelled() => None,

@@ -248,10 +248,11 @@ impl Records for World {
 
 /// Reads the audit topic.
 pub(super) async fn history(place: &Place, wanted: &Wanted) -> Result<History, String> {
-    let mut lines = AuditLines::open(place);
+    let unread = |fault| format!("cannot read the audit topic: {fault}");
+    let mut lines = AuditLines::open(place).await.map_err(unread)?;
     let mut picker = Picker::new(wanted);
     while let Some(line) = lines.next().await {
-        let line = line.map_err(|fault| format!("cannot read the audit topic: {fault}"))?;
+        let line = line.map_err(unread)?;
         let record: Record = serde_json::from_slice(&line)
             .map_err(|error| format!("the audit topic holds what is no record: {error}"))?;
         picker.take(record);
@@ -275,20 +276,15 @@ fn request(lease: Duration) -> Duration {
 }
 
 fn ledger(settings: &Settings, name: Name) -> LedgerSettings {
-    let spec::Ledger { topic, audit_topic, replication, min_insync_replicas, audit_retention, lease } =
-        settings.ledger.clone();
+    let ledger = settings.ledger.clone();
+    let request = request(ledger.lease);
     LedgerSettings {
-        ledger: topic,
-        audit: audit_topic,
-        replication: u16::try_from(replication).unwrap_or(u16::MAX),
-        min_insync_replicas: u16::try_from(min_insync_replicas).unwrap_or(u16::MAX),
-        audit_retention: Some(audit_retention),
-        lease,
-        timeout: request(lease),
-        request_timeout: request(lease),
-        session: lease.clamp(SESSION.0, SESSION.1),
+        timeout: request,
+        request_timeout: request,
+        session: ledger.lease.clamp(SESSION.0, SESSION.1),
         instance: name.instance,
         api: name.api,
+        ledger,
     }
 }
 

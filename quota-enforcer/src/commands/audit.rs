@@ -60,7 +60,7 @@ pub async fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
         What::Verify(args) => verify(args, io).await,
         What::Export(args) => {
             let world = direct(&args.config.config).await?;
-            let mut lines = AuditLines::open(world.place());
+            let mut lines = AuditLines::open(world.place()).await?;
             while let Some(line) = lines.next().await {
                 io.stdout.write_all(&line?)?;
                 writeln!(io.stdout)?;
@@ -94,10 +94,14 @@ async fn verify(args: &VerifyArgs, io: &mut Io<'_>) -> anyhow::Result<ExitCode> 
     Ok(if found.whole { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FINDINGS) })
 }
 
-async fn prove(place: &Place) -> anyhow::Result<Found> {
+/// Proves the chain of the audit topic, up to the record that the ledger anchors and beyond.
+///
+/// # Errors
+/// The topics cannot be read.
+pub async fn prove(place: &Place) -> anyhow::Result<Found> {
     // Before the lines: what is written meanwhile only makes the chain longer.
     let anchor = read_ledger(place).await.context("read the ledger")?.head;
-    let mut lines = AuditLines::open(place);
+    let mut lines = AuditLines::open(place).await?;
     let mut proving = Proving::new(anchor);
     while let Some(line) = lines.next().await {
         if let Err(broken) = proving.take(&line?) {
@@ -109,7 +113,7 @@ async fn prove(place: &Place) -> anyhow::Result<Found> {
             });
         }
     }
-    Ok(proving.finish())
+    Ok(proving.finish(lines.low()))
 }
 
 /// Proves a chain that may grow while it is read: the anchor that was read before has to be a record of it, not its end.
@@ -137,12 +141,12 @@ impl Proving {
         Ok(())
     }
 
-    /// What it comes to.
+    /// What it comes to. `low`: the offset that the topic begins with.
     #[must_use]
-    pub fn finish(self) -> Found {
+    pub fn finish(self, low: i64) -> Found {
         let anchored = self.passed;
         let anchor = self.anchor.as_ref().filter(|_| !anchored);
-        match self.verifier.finish(anchor) {
+        match self.verifier.finish(anchor, low > 0) {
             Ok(proof) => Found { whole: true, proof: Some(proof), anchored, broken: None },
             Err(broken) => Found { whole: false, proof: None, anchored, broken: Some(broken.to_string()) },
         }
@@ -158,8 +162,10 @@ pub fn render(found: &Found, out: &mut dyn std::io::Write) -> std::io::Result<()
         return writeln!(out, "BROKEN: {broken}");
     }
     let Some(proof) = &found.proof else { return Ok(()) };
-    if proof.records == 0 {
-        return writeln!(out, "nothing was recorded");
+    match (proof.records, proof.head.seq) {
+        (0, 0) => return writeln!(out, "nothing was recorded"),
+        (0, last) => return writeln!(out, "records up to {last} are gone, as retention does it"),
+        _ => {}
     }
     writeln!(out, "whole: {} records, {} to {}", proof.records, proof.first, proof.head.seq)?;
     if proof.first > 1 {

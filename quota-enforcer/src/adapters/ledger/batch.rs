@@ -3,8 +3,8 @@
 use quota_enforcer_core::audit::Entry;
 use quota_enforcer_core::ledger::{Change, Fact, Leader, Ledger, LedgerError};
 
-use super::Settings;
 use super::writer::Outgoing;
+use crate::spec;
 
 /// Records of one transaction, and the facts after it.
 pub(super) struct Batch {
@@ -29,7 +29,7 @@ pub(super) enum Unwritable {
 impl Batch {
     /// Seals the entries into the chain. With nothing to write it is the leader's fact again.
     pub(super) fn new(
-        settings: &Settings,
+        topics: &spec::Ledger,
         before: &Ledger,
         leader: &Leader,
         changes: &[Change],
@@ -41,7 +41,7 @@ impl Batch {
             let mut head = before.head.clone().unwrap_or_default();
             for entry in entries {
                 let (line, next) = head.append(&leader.cluster, leader.epoch, entry.clone())?;
-                records.push(Outgoing { topic: settings.audit.clone(), key: None, value: Some(line) });
+                records.push(Outgoing { topic: topics.audit_topic.clone(), key: None, value: Some(line) });
                 head = next;
             }
             changes.push(Change::Put(Fact::Head(head)));
@@ -58,7 +58,7 @@ impl Batch {
                 Ok(_) => return Err(Unwritable::Changed(key)),
                 Err(error) => return Err(Unwritable::Unreadable(error)),
             }
-            records.push(Outgoing { topic: settings.ledger.clone(), key: Some(key), value });
+            records.push(Outgoing { topic: topics.topic.clone(), key: Some(key), value });
             ledger.apply(change);
         }
         Ok(Self { records, ledger })
@@ -72,6 +72,7 @@ mod tests {
     use quota_enforcer_core::time::Timestamp;
 
     use super::*;
+    use crate::adapters::ledger::Settings;
 
     #[test]
     fn what_nobody_could_read_is_not_written() {
@@ -93,7 +94,7 @@ mod tests {
             let mut hold: quota_enforcer_core::ledger::Hold = serde_json::from_value(hold).unwrap();
             hold.target = target;
             let changes = [Change::Put(Fact::Hold(hold))];
-            Batch::new(&Settings::default(), &Ledger::default(), &leader, &changes, &[])
+            Batch::new(&Settings::sample().ledger, &Ledger::default(), &leader, &changes, &[])
         };
         assert_eq!(batch(6.6e7 / 7.0).unwrap().records.len(), 1);
         assert!(matches!(batch(f64::INFINITY), Err(Unwritable::Unreadable(_))));

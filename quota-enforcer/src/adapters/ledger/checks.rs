@@ -1,16 +1,15 @@
 //! What the two topics must be like.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::Settings;
+use crate::spec;
 
 /// A topic as it is meant to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) name: String,
     pub(super) purpose: Purpose,
-    pub(super) replicas: u16,
+    pub(super) replicas: u32,
     /// What it is created with.
     pub(super) configs: Vec<(&'static str, String)>,
 }
@@ -39,14 +38,14 @@ pub(super) struct Findings {
     pub(super) warnings: Vec<String>,
 }
 
-/// Ledger and audit, as the settings want them.
-pub(super) fn wanted(settings: &Settings) -> [Wanted; 2] {
+/// Both topics, as the settings want them.
+pub(super) fn wanted(ledger: &spec::Ledger) -> [Wanted; 2] {
     let durable = |configs: Vec<(&'static str, String)>| {
-        let in_sync = ("min.insync.replicas", settings.min_insync_replicas.to_string());
+        let in_sync = ("min.insync.replicas", ledger.min_insync_replicas.to_string());
         let unclean = ("unclean.leader.election.enable", "false".to_owned());
         configs.into_iter().chain([in_sync, unclean]).collect()
     };
-    let ledger = vec![
+    let facts = vec![
         ("cleanup.policy", "compact".to_owned()),
         // Each heartbeat is a record: closed segments are small and compacted soon, so that a new leader reads little.
         ("segment.ms", "3600000".to_owned()),
@@ -54,22 +53,18 @@ pub(super) fn wanted(settings: &Settings) -> [Wanted; 2] {
         ("min.cleanable.dirty.ratio", "0.1".to_owned()),
         ("max.compaction.lag.ms", "86400000".to_owned()),
     ];
-    let audit = vec![
+    let chain = vec![
         ("cleanup.policy", "delete".to_owned()),
-        ("retention.ms", retention(settings.audit_retention)),
+        ("retention.ms", ledger.audit_retention.as_millis().to_string()),
         ("retention.bytes", "-1".to_owned()),
     ];
     let topic = |name: &str, purpose, configs| Wanted {
         name: name.to_owned(),
         purpose,
-        replicas: settings.replication,
+        replicas: ledger.replication,
         configs: durable(configs),
     };
-    [topic(&settings.ledger, Purpose::Ledger, ledger), topic(&settings.audit, Purpose::Audit, audit)]
-}
-
-fn retention(kept: Option<Duration>) -> String {
-    kept.map_or_else(|| "-1".to_owned(), |kept| kept.as_millis().to_string())
+    [topic(&ledger.topic, Purpose::Ledger, facts), topic(&ledger.audit_topic, Purpose::Audit, chain)]
 }
 
 impl Wanted {
@@ -98,7 +93,7 @@ impl Wanted {
                 found.partitions
             ));
         }
-        if found.replicas < usize::from(self.replicas) {
+        if found.replicas < self.replicas as usize {
             errors.push(format!(
                 "topic {name} has {} replicas and {} are wanted: add replicas, or set replication: {}",
                 found.replicas, self.replicas, found.replicas

@@ -40,16 +40,16 @@ pub(super) async fn held(place: &Place) -> Result<Vec<Held>, Fault> {
 
 /// Looks for another ledger before the group is joined: claimed, or led by a member right now.
 pub(super) async fn look_around(place: &Place) -> Result<(), Fault> {
-    check(&place.settings.ledger, &held(place).await?)?;
+    check(&place.settings.ledger.topic, &held(place).await?)?;
     let members = place.admin.group_members(IDENTITY).await?;
     let other = members.iter().find_map(|member| {
-        let topic = member.topics.iter().find(|topic| **topic != place.settings.ledger)?;
+        let topic = member.topics.iter().find(|topic| **topic != place.settings.ledger.topic)?;
         Some((member, topic))
     });
     match other {
         None => Ok(()),
         Some((member, topic)) => Err(rival(
-            &place.settings.ledger,
+            &place.settings.ledger.topic,
             topic,
             &format!(
                 "client {} at {} is a member of group {IDENTITY} with it",

@@ -75,7 +75,10 @@ impl Election {
                         Err(fault) => fault,
                     }
                 }
-                Standing::Refused(source) => Fault::Kafka { what: "join the group".to_owned(), source },
+                Standing::Refused(source) => match self.topics().await {
+                    Err(lost @ Fault::Lost(_)) => lost,
+                    _ => Fault::Kafka { what: "join the group".to_owned(), source },
+                },
                 Standing::Gone => Fault::Died("the member of the group has died".to_owned()),
             };
             self.out().await?;
@@ -117,8 +120,8 @@ impl Election {
         term: u64,
         standing: watch::Receiver<Standing>,
     ) -> Result<Leadership, Fault> {
-        let ledger = self.place.settings.ledger.clone();
-        let topics = [self.topic(&ledger).await?, self.topic(&self.place.settings.audit).await?];
+        let ledger = self.place.settings.ledger.topic.clone();
+        let topics = self.topics().await?;
         let claims = claim::held(&self.place).await?;
         claim::check(&ledger, &claims)?;
         let own = claims.into_iter().find(|held| held.topic == ledger);
@@ -149,10 +152,21 @@ impl Election {
         Ok(Leadership { store: Store::new(office, known, writer), epoch, act_from, place })
     }
 
+    /// Both topics with their ids.
+    async fn topics(&self) -> Result<[(String, u128); 2], Fault> {
+        let ledger = &self.place.settings.ledger;
+        Ok([self.topic(&ledger.topic).await?, self.topic(&ledger.audit_topic).await?])
+    }
+
     async fn topic(&self, name: &str) -> Result<(String, u128), Fault> {
         match topics::look(&self.place, name).await? {
             Some(topic) => Ok((name.to_owned(), topic.id)),
-            None => Err(Fault::Lost(format!("topic {name} is gone"))),
+            // Created anew it would know nothing of what was held.
+            None if self.led > 0 => {
+                Err(Fault::Lost(format!("topic {name}, which this process led, is gone")))
+            }
+            // The brokers hear of a new topic one by one.
+            None => Err(Fault::Late(format!("the brokers do not know topic {name} yet"))),
         }
     }
 }
@@ -168,7 +182,7 @@ impl Leadership {
             if left.is_zero() {
                 return Ok(());
             }
-            tokio::time::sleep(left.min(self.place.settings.lease / 3)).await;
+            tokio::time::sleep(left.min(self.place.settings.ledger.lease / 3)).await;
             match self.store.commit(&[], &[]).await {
                 Ok(_) | Err(LedgerFault::Unavailable(_)) if self.store.end().is_none() => {}
                 Ok(_) => return Err(LedgerFault::Fenced),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use quota_enforcer_core::audit::{Entry, Event, Head};
+use quota_enforcer_core::audit::{Entry, Event};
 use quota_enforcer_core::ledger::{Change, Fact, Leader};
 use serde_json::Value;
 
-use super::audit::{Tail, tail};
+use super::audit::{check_anchor, tail};
 use super::batch::Batch;
 use super::read::{Facts, Reader};
 use super::store::{Known, leader};
@@ -36,32 +36,32 @@ pub(super) fn establish(place: &Place, cluster: &str, remembered: Remembered) ->
     let settings = &place.settings;
     let mut writer = Writer::fence(place)?;
     let fenced_at = place.clock.monotonic();
-    let reader = Reader::open(place, &settings.ledger)?;
+    let reader = Reader::open(place, &settings.ledger.topic)?;
     reader.seek(reader.low)?;
-    let mut facts = Facts::new(&settings.ledger);
+    let mut facts = Facts::new(&settings.ledger.topic);
     facts.read(&reader)?;
-    check_extent(&settings.ledger, &reader, &facts, remembered)?;
+    check_extent(&settings.ledger.topic, &reader, &facts, remembered)?;
     let tail = tail(place)?;
-    check_anchor(place, facts.ledger.head.as_ref(), &tail)?;
+    check_anchor(settings, facts.ledger.head.as_ref(), &tail)?;
     let before = facts.ledger.leader.clone();
     if let Some(before) = &before
         && before.cluster != cluster
     {
         return Err(Fault::Lost(format!(
             "topic {} is the ledger of cluster {}, and this is cluster {cluster}",
-            settings.ledger, before.cluster
+            settings.ledger.topic, before.cluster
         )));
     }
 
-    writer.read_up_to(&settings.ledger, facts.last);
+    writer.read_up_to(&settings.ledger.topic, facts.last);
     if let Some((offset, _)) = tail.last {
-        writer.read_up_to(&settings.audit, offset);
+        writer.read_up_to(&settings.ledger.audit_topic, offset);
     }
     let started = place.clock.monotonic();
     let leader = leader(place, cluster, before.as_ref().map_or(0, |leader| leader.epoch) + 1);
     let ledger = facts.ledger.clone();
     let batch = Batch::new(
-        settings,
+        &settings.ledger,
         &ledger,
         &leader,
         &[Change::Put(Fact::Leader(leader.clone()))],
@@ -144,40 +144,6 @@ fn check_extent(ledger: &str, reader: &Reader, facts: &Facts, remembered: Rememb
             "topic {ledger} ends at record {end}, and it had {claimed} when it was led last: it was emptied or created anew"
         ))),
         _ => Ok(()),
-    }
-}
-
-/// The chain's end in the ledger is that of the audit topic: both were written in one transaction.
-fn check_anchor(place: &Place, anchor: Option<&Head>, tail: &Tail) -> Result<(), Fault> {
-    let (ledger, audit) = (&place.settings.ledger, &place.settings.audit);
-    let anchored = anchor.filter(|head| head.seq > 0);
-    let lost = |text: String| Err(Fault::Lost(text));
-    match (anchored, &tail.last) {
-        (None, None) => Ok(()),
-        (Some(anchor), Some((_, end))) if anchor == end => Ok(()),
-        // When retention took everything, the anchor alone remains.
-        (Some(_), None) if tail.low > 0 => Ok(()),
-        (Some(anchor), None) => lost(format!(
-            "topic {audit} is empty, and ledger {ledger} anchors record {}: the audit topic was emptied or created anew",
-            anchor.seq
-        )),
-        (None, Some((_, end))) => lost(format!(
-            "ledger {ledger} knows no audit record, and topic {audit} ends with record {}: the ledger was emptied or created anew, \
-             or this is the audit topic of another ledger",
-            end.seq
-        )),
-        (Some(anchor), Some((_, end))) if end.seq > anchor.seq => lost(format!(
-            "ledger {ledger} anchors audit record {}, and topic {audit} ends with record {}: the ledger lost its last records",
-            anchor.seq, end.seq
-        )),
-        (Some(anchor), Some((_, end))) if end.seq < anchor.seq => lost(format!(
-            "ledger {ledger} anchors audit record {}, and topic {audit} ends with record {}: the end of the audit topic was cut off",
-            anchor.seq, end.seq
-        )),
-        (Some(anchor), Some(_)) => lost(format!(
-            "audit record {} is not the one that ledger {ledger} anchors: it was changed",
-            anchor.seq
-        )),
     }
 }
 

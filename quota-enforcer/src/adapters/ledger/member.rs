@@ -40,7 +40,7 @@ pub(super) struct Member {
 impl Member {
     /// Begins to join. Blocks for as long as a consumer takes to be made.
     pub(super) fn join(place: &Place) -> Result<Self, Fault> {
-        let ledger = place.settings.ledger.clone();
+        let ledger = place.settings.ledger.topic.clone();
         let (sender, standing) = watch::channel(Standing::Waiting);
         let sender = Arc::new(sender);
         let watcher =

@@ -164,9 +164,9 @@ pub async fn read_ledger(place: &Place) -> Result<Ledger, Fault> {
 }
 
 pub(super) fn read_facts(place: &Place) -> Result<Facts, Fault> {
-    let reader = Reader::open(place, &place.settings.ledger)?;
+    let reader = Reader::open(place, &place.settings.ledger.topic)?;
     reader.seek(reader.low)?;
-    let mut facts = Facts::new(&place.settings.ledger);
+    let mut facts = Facts::new(&place.settings.ledger.topic);
     facts.read(&reader)?;
     Ok(facts)
 }

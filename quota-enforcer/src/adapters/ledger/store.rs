@@ -9,7 +9,7 @@ use quota_enforcer_core::ledger::{Change, Leader, Ledger};
 use quota_enforcer_core::time::{Timestamp, millis};
 use tokio::sync::watch;
 
-use super::audit::tail;
+use super::audit::{check_anchor, tail};
 use super::batch::Batch;
 use super::member::Standing;
 use super::read::read_facts;
@@ -145,7 +145,7 @@ impl Store {
         &self,
         run: impl FnOnce(&Shared) -> Result<T, LedgerFault> + Send + 'static,
     ) -> Result<T, LedgerFault> {
-        let limit = self.0.place.settings.lease * 2;
+        let limit = self.0.place.settings.ledger.lease * 2;
         match tokio::time::timeout(limit, self.blocking(run)).await {
             Ok(result) => result,
             Err(_) => Err(self.uncertain(format!("no outcome within {} s", limit.as_secs()))),
@@ -164,7 +164,7 @@ impl Store {
                 Ok(Some(topic)) if topic.id == *id => continue,
                 Ok(Some(_)) => format!("topic {name} was deleted and created anew"),
                 Ok(None) => format!("topic {name} was deleted"),
-                Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+                Err(fault) => return Err(unavailable(fault)),
             };
             self.0.finish(End::Lost(gone.clone()));
             return Err(LedgerFault::Lost(gone));
@@ -194,7 +194,7 @@ impl LedgerStore for Store {
             return Duration::ZERO;
         }
         let since = shared.place.clock.monotonic().saturating_sub(lock(&shared.known).renewed);
-        shared.place.settings.lease.saturating_sub(since)
+        shared.place.settings.ledger.lease.saturating_sub(since)
     }
 
     fn ledger(&self) -> Ledger {
@@ -251,7 +251,7 @@ impl Shared {
         entries: &[Entry],
     ) -> Result<Head, LedgerFault> {
         let before = lock(&self.known).ledger.clone();
-        let batch = Batch::new(&self.place.settings, &before, leader, changes, entries)
+        let batch = Batch::new(&self.place.settings.ledger, &before, leader, changes, entries)
             .map_err(|error| LedgerFault::Unavailable(error.to_string()))?;
         let renewed = self.place.clock.monotonic();
         match writer.transact(&batch.records) {
@@ -278,18 +278,15 @@ impl Shared {
 
     fn verify(&self) -> Result<(), LedgerFault> {
         // It takes a second, for which no write has to wait: what agrees while others write agrees all the same.
-        match self.difference() {
-            Ok(None) => return Ok(()),
-            Ok(Some(_)) | Err(Fault::Record { .. } | Fault::Lost(_)) => {}
-            Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+        match self.compare() {
+            Err(Fault::Record { .. } | Fault::Lost(_)) => {}
+            passing => return passing.map_err(unavailable),
         }
         // Nobody else writes: while this is held, the topics stand still.
         let _writer = self.writer()?;
-        let differs = match self.difference() {
-            Ok(None) => return Ok(()),
-            Ok(Some(differs)) => differs,
+        let differs = match self.compare() {
             Err(fault @ (Fault::Record { .. } | Fault::Lost(_))) => fault.to_string(),
-            Err(fault) => return Err(LedgerFault::Unavailable(fault.to_string())),
+            passing => return passing.map_err(unavailable),
         };
         // Who was fenced meanwhile has nothing to say about what the next one writes.
         if let Some(end) = self.ended() {
@@ -299,19 +296,15 @@ impl Shared {
         Err(LedgerFault::Lost(differs))
     }
 
-    /// In what the topics differ from what was written.
-    fn difference(&self) -> Result<Option<String>, Fault> {
+    /// Whether the topics hold what was written.
+    fn compare(&self) -> Result<(), Fault> {
         let (ledger, tail) = (read_facts(&self.place)?.ledger, tail(&self.place)?);
         let settings = &self.place.settings;
         if ledger != lock(&self.known).ledger {
-            return Ok(Some(format!("topic {} does not hold what was written", settings.ledger)));
+            let topic = &settings.ledger.topic;
+            return Err(Fault::Lost(format!("topic {topic} does not hold what was written")));
         }
-        Ok(match (tail.last, ledger.head) {
-            (Some((_, end)), Some(head)) if end != head => {
-                Some(format!("topic {} does not end with the record that was written last", settings.audit))
-            }
-            _ => None,
-        })
+        check_anchor(settings, ledger.head.as_ref(), &tail)
     }
 
     fn resign(&self, done: bool) -> Result<(), LedgerFault> {
@@ -330,6 +323,10 @@ impl Shared {
     }
 }
 
+fn unavailable(fault: Fault) -> LedgerFault {
+    LedgerFault::Unavailable(fault.to_string())
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -341,7 +338,7 @@ pub(super) fn leader(place: &Place, cluster: &str, epoch: u64) -> Leader {
         epoch,
         instance: place.settings.instance.clone(),
         since: Timestamp(place.clock.now_ms()),
-        lease_ms: u64::try_from(millis(place.settings.lease)).unwrap_or_default(),
+        lease_ms: u64::try_from(millis(place.settings.ledger.lease)).unwrap_or_default(),
         api: place.settings.api.clone(),
     }
 }

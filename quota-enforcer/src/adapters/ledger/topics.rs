@@ -36,7 +36,7 @@ pub async fn ensure_topics(place: &Place) -> Result<Vec<String>, Fault> {
 }
 
 async fn ensure(place: &Place, admin: &Admin) -> Result<Vec<String>, Fault> {
-    let wanted = wanted(&place.settings);
+    let wanted = wanted(&place.settings.ledger);
     for topic in &wanted {
         if look(place, &topic.name).await?.is_none() {
             create(place, admin, topic).await?;
@@ -70,13 +70,13 @@ pub(super) async fn look(place: &Place, name: &str) -> Result<Option<Topic>, Fau
 async fn create(place: &Place, admin: &Admin, wanted: &Wanted) -> Result<(), Fault> {
     let cluster = place.admin.metadata(Topics::NONE).await?;
     let brokers = cluster.brokers.len();
-    if brokers < usize::from(wanted.replicas) {
+    if brokers < wanted.replicas as usize {
         return Err(Fault::Topics(vec![format!(
             "topic {} is missing and cannot have {} replicas on {brokers} brokers: set replication: {brokers}",
             wanted.name, wanted.replicas
         )]));
     }
-    let replication = TopicReplication::Fixed(i32::from(wanted.replicas));
+    let replication = TopicReplication::Fixed(wanted.replicas.cast_signed());
     let mut topic = NewTopic::new(&wanted.name, 1, replication);
     for (key, value) in &wanted.configs {
         topic = topic.set(key, value);
@@ -115,7 +115,9 @@ async fn create(place: &Place, admin: &Admin, wanted: &Wanted) -> Result<(), Fau
 
 async fn describe(place: &Place, admin: &Admin, wanted: &Wanted) -> Result<Found, Fault> {
     let name = wanted.name.as_str();
-    let topic = look(place, name).await?.ok_or_else(|| Fault::Lost(format!("topic {name} is gone")))?;
+    // The brokers hear of a new topic one by one.
+    let unknown = || Fault::Late(format!("the brokers do not know topic {name} yet"));
+    let topic = look(place, name).await?.ok_or_else(unknown)?;
     let options = AdminOptions::new().request_timeout(Some(SETTLE));
     let results = admin
         .describe_configs([&ResourceSpecifier::Topic(name)], &options)

@@ -38,11 +38,11 @@ async fn a_standby_takes_over_when_the_leader_is_killed() {
     assert_eq!(store.ledger().leader.unwrap().instance, "here");
     let settings = &world.place.settings;
     let left = leadership.act_from.saturating_sub(daemon_kit::clock::Clock::monotonic(&*world.clock));
-    assert!(left > settings.lease / 2, "the old lease is waited for: {left:?}");
+    assert!(left > settings.ledger.lease / 2, "the old lease is waited for: {left:?}");
     leadership.wait().await.unwrap();
     assert!(store.lease_left() > Duration::ZERO, "the own lease is kept meanwhile");
     let head = store.commit(&[], &[entry("after")]).await.unwrap();
-    world.prove(Some(&head)).await;
+    world.prove(&head).await;
     store.verify().await.unwrap();
     store.resign(true).await.unwrap();
     election.leave().await;
@@ -70,7 +70,7 @@ async fn a_leader_that_was_stopped_past_its_lease_writes_nothing_when_it_goes_on
     let head = store.commit(&[], &[entry("still")]).await.unwrap();
     assert_eq!(head.seq, before.seq + 1, "nothing came between");
     assert_eq!(read_ledger(&world.place).await.unwrap(), store.ledger());
-    world.prove(Some(&head)).await;
+    world.prove(&head).await;
     store.verify().await.unwrap();
     election.leave().await;
 }

@@ -1,15 +1,18 @@
 //! Two ledgers for one cluster.
 
-use quota_enforcer::adapters::ledger::{Election, Fault, Place, ensure_topics};
+use std::sync::Arc;
+
+use quota_enforcer::adapters::ledger::{Election, Fault, ensure_topics};
 use quota_enforcer::ports::LedgerStore as _;
 
-use super::world::{entry, lead, settings, world};
+use super::world::{entry, lead, place, settings, world};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_ledger_is_refused_while_the_first_is_led_and_after() {
     let world = world("mine").await;
     let (election, leadership) = world.lead().await;
-    let other = Place { settings: settings("theirs"), ..world.place.clone() };
+    // Somebody else, who sees of the first ledger that it is there, and no more.
+    let other = place(&world.cluster, "bob", settings("theirs"), Arc::clone(&world.place.clock)).await;
     ensure_topics(&other).await.unwrap();
     for _ in 0..2 {
         let fault = Election::join(other.clone()).await.err().expect("it is refused");
@@ -33,7 +36,7 @@ async fn a_second_ledger_is_refused_while_the_first_is_led_and_after() {
     );
 
     // The first one's claim ends with its ledger.
-    world.delete(&[&world.place.settings.ledger]).await;
+    world.cluster.delete_topics(&[&world.place.settings.ledger.topic]).await.unwrap();
     let joined = || async {
         match Election::join(other.clone()).await {
             Ok(election) => Ok(Some(election)),

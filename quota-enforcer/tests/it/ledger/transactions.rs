@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use quota_enforcer::adapters::ledger::{End, Fault, read_ledger};
+use quota_enforcer::commands::audit;
 use quota_enforcer::ports::{LedgerFault, LedgerStore as _};
+use quota_enforcer_core::audit::{Head, Proof};
 use quota_enforcer_core::ledger::{Change, Fact, FactKey, Pause};
 use quota_enforcer_core::time::Timestamp;
 use rdkafka::TopicPartitionList;
@@ -38,7 +40,7 @@ async fn facts_and_chain_come_back_as_they_were_written() {
     assert_eq!(read_ledger(&world.place).await.unwrap().pause, None);
     // Renewing writes no audit record.
     assert_eq!(store.commit(&[], &[]).await.unwrap(), head);
-    let proof = world.prove(Some(&head)).await;
+    let proof = world.prove(&head).await;
     assert_eq!((proof.first, proof.records, proof.head), (1, 4, head));
     store.verify().await.unwrap();
     store.resign(true).await.unwrap();
@@ -100,7 +102,7 @@ async fn without_enough_replicas_nothing_is_written_and_nothing_is_guessed() {
     };
     let head = wait::until("a transaction", LIMIT, committed).await.unwrap();
     assert_eq!(read_ledger(&world.place).await.unwrap(), again.ledger());
-    world.prove(Some(&head)).await;
+    world.prove(&head).await;
     again.verify().await.unwrap();
     election.leave().await;
 }
@@ -109,7 +111,7 @@ async fn without_enough_replicas_nothing_is_written_and_nothing_is_guessed() {
 async fn a_record_that_is_not_understood_is_not_acted_on() {
     let world = world("corrupt").await;
     let (mut election, leadership) = world.lead().await;
-    let ledger = &world.place.settings.ledger;
+    let ledger = &world.place.settings.ledger.topic;
     let producer: FutureProducer = world.rdkafka().create().unwrap();
     let record =
         FutureRecord::to(ledger).partition(0).key(r#"{"of":"pause"}"#).payload(r#"{"fact":"riddle"}"#);
@@ -126,7 +128,7 @@ async fn a_record_that_is_not_understood_is_not_acted_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compaction_keeps_the_last_of_each_fact() {
     let world = world("compact").await;
-    let settings = &world.place.settings;
+    let ledger = &world.place.settings.ledger.topic;
     // As it is made, but in a hurry.
     let hurried = [
         ("cleanup.policy", "compact"),
@@ -135,14 +137,14 @@ async fn compaction_keeps_the_last_of_each_fact() {
         ("min.cleanable.dirty.ratio", "0.001"),
         ("max.compaction.lag.ms", "1000"),
     ];
-    world.cluster.create_topic(&settings.ledger, 1, 3, &hurried).await.unwrap();
+    world.cluster.create_topic(ledger, 1, 3, &hurried).await.unwrap();
     let (election, leadership) = world.lead().await;
     let store = leadership.store;
     let mut written = 2;
     let compacted = || {
         written += 2;
         let (store, by) = (store.clone(), format!("alice {written}"));
-        let count = count(&world, &settings.ledger);
+        let count = count(&world, ledger);
         async move {
             store.commit(&[pause(&by)], &[]).await?;
             store.commit(&[], &[]).await?;
@@ -179,20 +181,20 @@ fn count(world: &World, topic: &str) -> usize {
 async fn a_chain_that_retention_trimmed_is_still_proved() {
     let world = world("trimmed").await;
     let (election, leadership) = world.lead().await;
-    let mut head = None;
+    let mut head = Head::default();
     for why in ["one", "two", "three"] {
-        head = Some(leadership.store.commit(&[], &[entry(why)]).await.unwrap());
+        head = leadership.store.commit(&[], &[entry(why)]).await.unwrap();
     }
     leadership.store.resign(false).await.unwrap();
     election.leave().await;
 
     let trim = async |offset| {
         let mut until = TopicPartitionList::new();
-        until.add_partition_offset(&world.place.settings.audit, 0, offset).unwrap();
+        until.add_partition_offset(&world.place.settings.ledger.audit_topic, 0, offset).unwrap();
         world.admin().delete_records(&until, &AdminOptions::new()).await.unwrap();
     };
     trim(Offset::Offset(3)).await;
-    let proof = world.prove(head.as_ref()).await;
+    let proof = world.prove(&head).await;
     assert!(proof.first > 1, "{proof:?}");
     let (election, leadership) = world.lead().await;
     assert_eq!(leadership.epoch, 2);
@@ -200,8 +202,11 @@ async fn a_chain_that_retention_trimmed_is_still_proved() {
     election.leave().await;
 
     trim(Offset::End).await;
+    let found = audit::prove(&world.place).await.unwrap();
+    let gone = Proof { first: 6, head: leadership.store.ledger().head.unwrap(), records: 0 };
+    assert_eq!((found.whole, found.proof), (true, Some(gone)), "retention took everything");
     let (election, leadership) = world.lead().await;
     let head = leadership.store.commit(&[], &[entry("four")]).await.unwrap();
-    assert_eq!(world.prove(Some(&head)).await.records, 2);
+    assert_eq!(world.prove(&head).await.records, 2);
     election.leave().await;
 }

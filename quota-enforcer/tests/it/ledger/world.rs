@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use daemon_kit::clock::{Clock, SystemClock};
 use quota_enforcer::adapters::ledger::{
-    AuditLines, Election, Fault, IDENTITY, Leadership, Place, Settings, ensure_topics,
+    Election, Fault, IDENTITY, Leadership, Place, Settings, ensure_topics,
 };
-use quota_enforcer_core::audit::{Entry, Event, Head, Proof, Verifier};
+use quota_enforcer::commands::audit;
+use quota_enforcer::spec::Ledger;
+use quota_enforcer_core::audit::{Entry, Event, Head, Proof};
 use quota_enforcer_core::time::Timestamp;
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
-use testbed::kafka::{ADMIN, Cluster, ENFORCER, Grant, Listener, Loan, Operation, Resource};
+use testbed::kafka::{ADMIN, Cluster, ENFORCER, Listener, Loan};
+use testbed::quota::permissions_of;
 use testbed::wait;
 
 /// Generous: a busy machine is no failure.
@@ -54,48 +57,43 @@ impl Clock for Skewed {
 
 /// Short times, so that what is waited for comes soon.
 pub(crate) fn settings(name: &str) -> Settings {
-    Settings {
-        ledger: format!("{TOPICS}{name}-ledger"),
-        audit: format!("{TOPICS}{name}-audit"),
+    let ledger = Ledger {
+        topic: format!("{TOPICS}{name}-ledger"),
+        audit_topic: format!("{TOPICS}{name}-audit"),
+        replication: 3,
+        min_insync_replicas: 2,
+        audit_retention: Duration::from_secs(86_400),
         lease: Duration::from_secs(3),
+    };
+    Settings {
+        ledger,
         timeout: Duration::from_secs(3),
         request_timeout: Duration::from_secs(1),
         session: Duration::from_secs(6),
         instance: "here".to_owned(),
-        ..Settings::default()
+        api: None,
     }
 }
 
-pub(crate) async fn place(cluster: &Cluster, settings: Settings, clock: Arc<dyn Clock>) -> Place {
-    let properties = cluster.client_properties(Listener::SaslPlaintext, ENFORCER);
-    let config = kafka_admin::Config::new(properties).unwrap();
+/// For a user with what the enforcer needs for these topics.
+pub(crate) async fn place(cluster: &Cluster, user: &str, settings: Settings, clock: Arc<dyn Clock>) -> Place {
+    let own = [settings.ledger.topic.as_str(), settings.ledger.audit_topic.as_str()];
+    cluster.grant(&permissions_of(user, own, TOPICS)).await.unwrap();
+    let config = kafka_admin::Config::new(cluster.client_properties(Listener::SaslPlaintext, user)).unwrap();
     let admin = kafka_admin::Client::connect(config.clone()).await.unwrap();
     Place { config, admin, settings, clock }
-}
-
-/// What `docs/quota-enforcer.md` says that the enforcer needs.
-fn permissions() -> [Grant; 3] {
-    use Operation::{Create, Describe, DescribeConfigs, Read, Write};
-    let topics = Resource::Topics(TOPICS.to_owned());
-    let identity = || IDENTITY.to_owned();
-    [
-        Grant::new(ENFORCER, topics, &[Create, Describe, DescribeConfigs, Read, Write]),
-        Grant::new(ENFORCER, Resource::Groups(identity()), &[Read, Describe]),
-        Grant::new(ENFORCER, Resource::TransactionalIds(identity()), &[Write, Describe]),
-    ]
 }
 
 /// A cluster without any ledger of other tests.
 pub(crate) async fn world(name: &str) -> World {
     let cluster = Cluster::alone().await.unwrap();
-    cluster.grant(&permissions()).await.unwrap();
     let clock = Arc::new(Skewed::default());
-    let place = place(&cluster, settings(name), Arc::clone(&clock) as Arc<dyn Clock>).await;
-    let world = World { cluster, place, clock };
-    let topics = world.place.admin.metadata(kafka_admin::Topics::All).await.unwrap().topics;
+    let place = place(&cluster, ENFORCER, settings(name), Arc::clone(&clock) as Arc<dyn Clock>).await;
+    let topics = place.admin.metadata(kafka_admin::Topics::All).await.unwrap().topics;
     let old: Vec<_> =
         topics.iter().map(|topic| topic.name.as_str()).filter(|name| name.starts_with(TOPICS)).collect();
-    world.delete(&old).await;
+    cluster.delete_topics(&old).await.unwrap();
+    let world = World { cluster, place, clock };
     world.until_forgotten().await;
     world
 }
@@ -114,20 +112,10 @@ impl World {
         self.rdkafka().create().unwrap()
     }
 
-    /// Deletes topics and waits until a broker does not know them any more.
-    pub(crate) async fn delete(&self, topics: &[&str]) {
-        if topics.is_empty() {
-            return;
-        }
-        let options = AdminOptions::new().operation_timeout(Some(LIMIT));
-        for result in self.admin().delete_topics(topics, &options).await.unwrap() {
-            result.unwrap();
-        }
-        let gone = || async {
-            let known = self.place.admin.metadata(kafka_admin::Topics::All).await?.topics;
-            Ok(known.iter().all(|topic| !topics.contains(&topic.name.as_str())).then_some(()))
-        };
-        wait::until("topics to be gone", LIMIT, gone).await.unwrap();
+    /// Deletes ledger and audit.
+    pub(crate) async fn delete_both(&self) {
+        let ledger = &self.place.settings.ledger;
+        self.cluster.delete_topics(&[&ledger.topic, &ledger.audit_topic]).await.unwrap();
     }
 
     /// Changes a setting of a topic, with Kafka's own tool.
@@ -141,13 +129,8 @@ impl World {
     /// Waits until the group has no members and no claims.
     async fn until_forgotten(&self) {
         let forgotten = || async {
-            // Brokers hear of the permissions a moment later.
-            let (Ok(offsets), Ok(members)) = tokio::join!(
-                self.place.admin.group_offsets(IDENTITY),
-                self.place.admin.group_members(IDENTITY)
-            ) else {
-                return Ok(None);
-            };
+            let members = self.place.admin.group_members(IDENTITY).await?;
+            let offsets = self.place.admin.group_offsets(IDENTITY).await?;
             Ok((offsets.is_empty() && members.is_empty()).then_some(()))
         };
         wait::until("the group to be empty", LIMIT, forgotten).await.unwrap();
@@ -173,14 +156,13 @@ impl World {
         (election, leadership)
     }
 
-    /// Reads the audit topic and proves its chain.
-    pub(crate) async fn prove(&self, anchor: Option<&Head>) -> Proof {
-        let mut lines = AuditLines::open(&self.place);
-        let mut verifier = Verifier::default();
-        while let Some(line) = lines.next().await {
-            verifier.take(&line.unwrap()).unwrap();
-        }
-        verifier.finish(anchor).unwrap()
+    /// Reads the audit topic and proves its chain, up to this end.
+    pub(crate) async fn prove(&self, head: &Head) -> Proof {
+        let found = audit::prove(&self.place).await.unwrap();
+        assert!(found.whole && found.anchored, "{found:?}");
+        let proof = found.proof.unwrap();
+        assert_eq!(proof.head, *head);
+        proof
     }
 }
 

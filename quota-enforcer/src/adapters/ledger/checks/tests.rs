@@ -1,13 +1,18 @@
 use super::*;
+use crate::adapters::ledger::Settings;
+
+fn sample() -> spec::Ledger {
+    Settings::sample().ledger
+}
 
 fn found(wanted: &Wanted) -> Found {
     let configs = wanted.configs.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
-    Found { partitions: 1, replicas: usize::from(wanted.replicas), configs }
+    Found { partitions: 1, replicas: wanted.replicas as usize, configs }
 }
 
 /// What is said when one setting of a topic is another.
 fn with(purpose: Purpose, key: &str, value: &str) -> Findings {
-    let wanted = wanted(&Settings::default()).into_iter().find(|wanted| wanted.purpose == purpose).unwrap();
+    let wanted = wanted(&sample()).into_iter().find(|wanted| wanted.purpose == purpose).unwrap();
     let mut found = found(&wanted);
     found.configs.insert(key.to_owned(), value.to_owned());
     wanted.check(&found)
@@ -15,7 +20,7 @@ fn with(purpose: Purpose, key: &str, value: &str) -> Findings {
 
 #[test]
 fn what_is_created_is_what_is_wanted() {
-    for wanted in wanted(&Settings::default()) {
+    for wanted in wanted(&sample()) {
         assert_eq!(wanted.check(&found(&wanted)), Findings::default());
     }
 }
@@ -52,15 +57,15 @@ fn as_many_in_sync_as_there_are_is_a_warning() {
 
 #[test]
 fn too_few_replicas_or_too_many_partitions_are_errors() {
-    let [ledger, _] = wanted(&Settings::default());
+    let [ledger, _] = wanted(&sample());
     assert_eq!(ledger.check(&Found { replicas: 2, ..found(&ledger) }).errors.len(), 1);
     assert_eq!(ledger.check(&Found { partitions: 2, ..found(&ledger) }).errors.len(), 1);
-    let [alone, _] = wanted(&Settings { replication: 1, min_insync_replicas: 1, ..Settings::default() });
+    let [alone, _] = wanted(&spec::Ledger { replication: 1, min_insync_replicas: 1, ..sample() });
     assert_eq!(alone.check(&found(&alone)), Findings::default());
 }
 
 #[test]
 fn the_command_has_every_setting() {
-    let [_, audit] = wanted(&Settings { audit_retention: None, ..Settings::default() });
-    insta::assert_snapshot!(audit.command(), @"kafka-topics --create --topic quota-enforcer-audit --partitions 1 --replication-factor 3 --config cleanup.policy=delete --config retention.ms=-1 --config retention.bytes=-1 --config min.insync.replicas=2 --config unclean.leader.election.enable=false");
+    let [_, audit] = wanted(&sample());
+    insta::assert_snapshot!(audit.command(), @"kafka-topics --create --topic audit --partitions 1 --replication-factor 3 --config cleanup.policy=delete --config retention.ms=31536000000 --config retention.bytes=-1 --config min.insync.replicas=2 --config unclean.leader.election.enable=false");
 }
