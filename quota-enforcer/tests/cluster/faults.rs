@@ -21,9 +21,6 @@ use kafka_admin::{AlterMode, Alteration, Client, Config, Entity, EntityPart, Fil
 use quota_enforcer::adapters::ledger::IDENTITY;
 use quota_enforcer::status::{Role, Status};
 use quota_enforcer_core::ledger::{Hold, Phase, Purpose};
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
 use testbed::kafka::{self, ADMIN, Cluster, Listener};
 use testbed::quota::{Options, Rule, Stage};
 use testbed::wait;
@@ -372,28 +369,13 @@ async fn forget(cluster: &Cluster, admin: &Client) {
             set(cluster, admin, &entry.entity, &key, None).await;
         }
     }
-    delete_topics(cluster, &TOPICS).await;
+    cluster.delete_topics(&TOPICS).await.unwrap();
     let forgotten = || async {
-        let known = admin.metadata(kafka_admin::Topics::All).await?.topics;
-        let topics = known.iter().any(|topic| TOPICS.contains(&topic.name.as_str()));
         let members = admin.group_members(IDENTITY).await?;
         let offsets = admin.group_offsets(IDENTITY).await?;
-        Ok((!topics && members.is_empty() && offsets.is_empty()).then_some(()))
+        Ok((members.is_empty() && offsets.is_empty()).then_some(()))
     };
     until("nothing to be left of the test before", forgotten).await.unwrap();
-}
-
-async fn delete_topics(cluster: &Cluster, topics: &[&str]) {
-    let mut config = ClientConfig::new();
-    for (key, value) in cluster.client_properties(Listener::SaslPlaintext, ADMIN) {
-        config.set(key, value);
-    }
-    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let options = AdminOptions::new().operation_timeout(Some(LIMIT));
-    for result in admin.delete_topics(topics, &options).await.unwrap() {
-        // One that is not there is as good as deleted.
-        drop(result);
-    }
 }
 
 async fn until<T, F, Fut>(what: &str, probe: F) -> Result<T>

@@ -4,7 +4,7 @@ use quota_enforcer::status::Role;
 use quota_enforcer_core::ledger::Phase;
 use testbed::kafka::NOBODY;
 
-use super::{LIMIT, TOPICS, WILD, World, delete_topics, rule, user};
+use super::{LIMIT, TOPICS, WILD, World, rule, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_ledger_it_refuses_and_leaves_everything_as_it_is() {
@@ -12,7 +12,7 @@ async fn without_its_ledger_it_refuses_and_leaves_everything_as_it_is() {
     world.ready().await;
     let hold = world.throttled().await;
     assert_ne!(hold.phase, Phase::Lost);
-    delete_topics(&world.cluster, &TOPICS[..1]).await;
+    world.cluster.delete_topics(&TOPICS[..1]).await.unwrap();
     let refused = world.until("to refuse", |status| status.role == Role::Refused).await;
     let why = refused.blockers.join("; ");
     assert!(why.contains(TOPICS[0]), "{why}");
