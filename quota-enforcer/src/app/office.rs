@@ -46,14 +46,7 @@ impl Office {
                 }
                 LATER
             } else {
-                tracing::warn!(error = %fault, "no part in the election; tried again soon");
-                self.seat.send_if_modified(|seat| {
-                    let refused = matches!(seat, Seat::Refused(_));
-                    if !refused {
-                        *seat = Seat::Joining { fault: Some(fault.to_string()) };
-                    }
-                    !refused
-                });
+                self.stumble(&fault);
                 SOON
             };
             tokio::select! {
@@ -61,6 +54,18 @@ impl Office {
                 () = sleep(pause) => {}
             }
         }
+    }
+
+    /// What may pass by itself.
+    fn stumble(&self, fault: &Fault) {
+        tracing::warn!(error = %fault, "no part in the election; tried again soon");
+        self.seat.send_if_modified(|seat| {
+            let refused = matches!(seat, Seat::Refused(_));
+            if !refused {
+                *seat = Seat::Joining { fault: Some(fault.to_string()) };
+            }
+            !refused
+        });
     }
 
     /// Returns without a fault when it is cancelled.
@@ -87,7 +92,17 @@ impl Office {
                     election.leave().await;
                     return Ok(());
                 }
-                Some(led) => led?,
+                Some(Ok(leadership)) => leadership,
+                Some(Err(fault)) if fault.needs_a_human() => return Err(fault),
+                // The same election goes on: a new one would make topics anew, and know of none that are gone.
+                Some(Err(fault)) => {
+                    self.stumble(&fault);
+                    tokio::select! {
+                        () = cancel.cancelled() => {}
+                        () = sleep(SOON) => {}
+                    }
+                    continue;
+                }
             };
             match self.hold(leadership, cancel).await {
                 None => {

@@ -171,9 +171,12 @@ impl Story<'_> {
         self.told("plan", &["plan"], planned);
         self.run("explain", &["explain", ENTITY])?;
 
-        let page = self.page("QuotaEnforcerThrottled", true).await?;
-        ensure!(page.label("entity") == ENTITY, "paged about {}", page.label("entity"));
+        // The promise to the others woke somebody; the throttle that keeps it does not.
+        let page = self.told_by("KafkaProduceLatency", "page", true).await?;
         self.narrator.notification("PAGE", &page);
+        let ticket = self.told_by("QuotaEnforcerThrottled", "ticket", true).await?;
+        ensure!(ticket.label("entity") == ENTITY, "a ticket about {}", ticket.label("entity"));
+        self.narrator.notification("TICKET", &ticket);
 
         self.narrator.chapter("The limit holds. The others have their latency back.");
         self.read();
@@ -193,7 +196,7 @@ impl Story<'_> {
         let after = self.quotas().await?;
         ensure!(after == prior, "not the prior state:\n{after}\ninstead of\n{prior}");
         self.narrator.line("the cluster's quotas are exactly what they were");
-        let end = self.page("QuotaEnforcerThrottled", false).await?;
+        let end = self.told_by("QuotaEnforcerThrottled", "ticket", false).await?;
         self.narrator.notification("RESOLVED", &end);
         self.run("history", &["history", ENTITY])?;
         self.run("audit", &["audit", "verify"])?;
@@ -318,11 +321,13 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn page(&self, alert: &str, firing: bool) -> Result<Notification> {
-        let found = || async {
-            let all = self.stage.receiver.notifications();
-            Ok(all.into_iter().find(|one| one.label("alertname") == alert && one.is_firing() == firing))
+    /// What Alertmanager sends of an alert.
+    async fn told_by(&self, alert: &str, severity: &str, firing: bool) -> Result<Notification> {
+        let is = |one: &Notification| {
+            let (name, level) = (one.label("alertname"), one.label("severity"));
+            name == alert && level == severity && one.is_firing() == firing
         };
-        wait::until("a notification", LIMIT, found).await
+        let found = || async { Ok(self.stage.receiver.notifications().into_iter().find(is)) };
+        wait::until(&format!("a {severity} of {alert}"), LIMIT, found).await
     }
 }

@@ -27,7 +27,7 @@ const CONFIG: &str = "\
 kafka: {bootstrap.servers: '127.0.0.1:1'}
 prometheus: {url: 'http://127.0.0.1:1'}
 rules:
-  - {name: greedy, mode: enforce, select: {users: ['*']}, entity: user, measure: produce, enter: 40MB/s, release: 20MB/s, limit: 30MB/s}
+  - {name: greedy, mode: enforce, select: {users: ['*']}, entity: user, measure: produce, enter: 40MB/s, release: 20MB/s, limit: 30MB/s, burst: {connections: 1}}
 ";
 
 /// Brokers, Prometheus and ledger of a small world.
