@@ -15,6 +15,8 @@ DENY := $(CURDIR)/.cache/tools/bin/cargo-deny
 
 # `make demo ONCE=1` exits by itself; `make demo PROFILE=sloth` shows Sloth's rules.
 ONCE ?=
+# `make test FULL=1` runs every fault.
+FULL ?=
 PROFILE ?= lean
 ONCE_FLAG = $(if $(filter-out 0 no false,$(ONCE)),--once)
 
@@ -58,6 +60,10 @@ demo-quota: setup ## Let a Kafka client run away and watch it being throttled an
 test: setup ## All tests
 	@echo "==> test: unit, property, golden, end-to-end and documentation tests"
 	@INSTA_UPDATE=no $(CARGO) test --workspace --locked
+ifeq ($(FULL),1)
+	@echo "==> test: the faults that only FULL=1 runs"
+	@$(CARGO) test --workspace --locked --test cluster -- --ignored
+endif
 
 .PHONY: headers
 headers:

@@ -38,16 +38,6 @@ const PRODUCE: &str = "producer_byte_rate";
 const CONSUME: &str = "consumer_byte_rate";
 const TOPICS: [&str; 2] = ["backstop.quota.ledger", "backstop.quota.audit"];
 
-/// Without `FULL=1` one test of each kind of fault runs, and the others say that they did not: they take half an hour, half of
-/// it for a hundred kills.
-fn core_only() -> bool {
-    let core = std::env::var_os("FULL").is_none_or(|value| value != "1");
-    if core {
-        println!("not run: FULL=1 runs it");
-    }
-    core
-}
-
 /// How many kills at random moments.
 const RANDOM_KILLS: usize = 100;
 

@@ -35,7 +35,11 @@ fn every_failure_has_a_test_and_every_test_is_there() {
                     .as_ref()
                     .unwrap_or_else(|| panic!("{} stands before its file: {row}", test.as_str()));
                 // Properties stand in a macro, where `#[test]` is further away.
-                let name = Regex::new(&format!(r"(?s)#\[(?:tokio::)?test.*fn {}\(", test.as_str())).unwrap();
+                let name = Regex::new(&format!(
+                    r"#\[(?:tokio::)?test[^\n]*\n(?:\s*(?:#\[|///)[^\n]*\n)*\s*(?:async )?fn {}\(",
+                    test.as_str()
+                ))
+                .unwrap();
                 assert!(name.is_match(source), "{} is no test of its file: {row}", test.as_str());
                 tests += 1;
             }

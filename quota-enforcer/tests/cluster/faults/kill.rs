@@ -56,10 +56,8 @@ async fn killed_at_every_failpoint_the_next_one_settles_what_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
-    if super::core_only() {
-        return;
-    }
     // It probes as soon as it holds, so that there is always a write to come; and who died is missed soon.
     let hasty =
         Rule { hold: ("1s", "2s", "1h"), lease: "3s", session: Some(Duration::from_secs(2)), ..rule() };
@@ -80,10 +78,8 @@ async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn what_expired_is_reaped_when_no_daemon_runs() {
-    if super::core_only() {
-        return;
-    }
     let mut world = World::new(Rule { hold: ("1s", "5s", "15s"), ..rule() }).await;
     world.ready().await;
     world.throttled().await;

@@ -32,10 +32,8 @@ async fn without_its_ledger_it_refuses_and_leaves_everything_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn a_principal_that_may_not_is_told_what_it_lacks() {
-    if super::core_only() {
-        return;
-    }
     let world = World::new(rule()).await;
     world.ready().await;
     let mut replica = world.stage.replica(&rule(), NOBODY).unwrap();

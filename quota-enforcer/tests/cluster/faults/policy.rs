@@ -9,10 +9,8 @@ use testbed::quota::Rule;
 use super::{PRODUCE, Quotas, WILD, World, rule, throttle};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn a_file_that_is_wrong_changes_nothing_and_a_rule_that_is_gone_frees_its_clients() {
-    if super::core_only() {
-        return;
-    }
     let world = World::new(rule()).await;
     world.ready().await;
     world.throttled().await;
@@ -63,10 +61,8 @@ async fn observing_writes_nothing() {
 /// More clients at once than the caps allow, which is not real load of a thousand but looks the same to the caps: forty
 /// client ids over a threshold of some kilobytes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn random_client_ids_are_a_page_and_a_rule_for_users_collapses_them() {
-    if super::core_only() {
-        return;
-    }
     let by_client_id = Rule { entity: "client-id", enter: 3_000, limit: 2_000, burst: (1, 1_200), ..rule() };
     let mut world = World::new(by_client_id).await;
     for tenant in &world.stage.tenants {

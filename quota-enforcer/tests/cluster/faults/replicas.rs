@@ -69,10 +69,8 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "make test FULL=1 runs it"]
 async fn a_leader_that_is_stopped_between_look_and_write_writes_nothing_when_it_wakes() {
-    if super::core_only() {
-        return;
-    }
     let mut world = World::new(rule()).await;
     world.ready().await;
     let mut standby = world.stage.replica(&rule(), ENFORCER).unwrap();
