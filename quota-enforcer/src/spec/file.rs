@@ -114,7 +114,8 @@ pub(super) struct Caps {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Names {
-    pub(super) users: Vec<Text>,
+    /// An empty list is a statement, none is not.
+    pub(super) users: Option<Vec<Text>>,
     pub(super) client_ids: Vec<Text>,
 }
 

@@ -1,4 +1,4 @@
-//! Whom no rule may touch, whatever the file says. The brokers' own principals are learned from the brokers.
+//! Whom no rule may touch, whatever the file says.
 
 use daemon_kit::config::Spanned;
 use quota_enforcer_core::entity::Kind;
@@ -75,30 +75,31 @@ pub fn hard() -> Protected {
     Protected { users, client_ids: patterns(&CLIENT_IDS) }
 }
 
-/// Warns, once, where a rule that sets quotas may meet users of whom only a person can know that they are to be protected.
+/// Where a rule that sets quotas may meet any user, a person has to say which are to be protected: brokers do not tell their own
+/// principals, nor super users.
 pub(super) fn advise(check: &mut Check<'_>, file: &File) {
     let any_user = |rule: &&Spanned<Rule>| {
         let rule = &rule.value;
         let read = |text: &Option<Text>| text.as_ref().map(|text| text.value.clone()).unwrap_or_default();
         let of_users = matches!(Kind::parse(&read(&rule.entity)), Some(Kind::User | Kind::Pair));
-        let users = rule.select.as_ref().map_or(&[][..], |select| select.value.users.as_slice());
+        let users = rule.select.as_ref().and_then(|select| select.value.users.as_deref()).unwrap_or_default();
         let named = !users.is_empty() && users.iter().all(|user| !user.value.contains(['*', '?']));
         Mode::parse(&read(&rule.mode)) == Some(Mode::Enforce) && of_users && !named
     };
     let Some(rule) = file.rules.iter().flatten().find(any_user) else { return };
     let Some(mode) = &rule.value.mode else { return };
-    if file.protected.users.is_empty() {
-        let message = "the rule may throttle every user that it selects, and `protected.users` is empty";
-        let help = "list the users of Connect, MirrorMaker, Schema Registry and other programs that serve all tenants, such as \
-                    `protected: {users: [svc-connect]}`: only those with the usual names are known";
-        check.warning(mode, "protected", message, help);
+    if file.protected.users.is_none() {
+        let message = "the rule may throttle every user that it selects, and nobody says whom not: `protected.users` is missing";
+        let help = "list the brokers' own users, super users, and those of Connect, MirrorMaker, Schema Registry and other programs that \
+                    serve all tenants, such as `protected: {users: [admin, svc-connect]}`; `users: []` says that there are none";
+        check.error(mode, "protected", message, help);
     }
     let certificate = file
         .kafka
         .iter()
         .find(|(property, text)| *property == "security.protocol" && text.value.eq_ignore_ascii_case("ssl"));
     if let Some((_, text)) = certificate
-        && file.protected.users.iter().all(|user| !user.value.contains('='))
+        && file.protected.users.iter().flatten().all(|user| !user.value.contains('='))
     {
         let message = "brokers know this program by its certificate, so its own user is not known here";
         let help = "list it under `protected.users` as brokers write it, such as `CN=quota-enforcer,O=Example`, and \

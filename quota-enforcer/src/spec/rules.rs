@@ -187,17 +187,19 @@ fn select(
         return None;
     };
     let select = Select {
-        users: patterns(check, &text.value.users),
+        users: patterns(check, text.value.users.as_deref().unwrap_or_default()),
         client_ids: patterns(check, &text.value.client_ids),
     };
     let names = &text.value;
-    if names.users.is_empty() && names.client_ids.is_empty() {
+    if names.users.as_deref().unwrap_or_default().is_empty() && names.client_ids.is_empty() {
         check.error(text, "select", "nobody is selected", help);
     }
     // An entity without the part that a list is about is never selected.
     let deaf = match entity {
         Some(Kind::User) => names.client_ids.first().map(|first| (first, "client_ids", "user")),
-        Some(Kind::ClientId) => names.users.first().map(|first| (first, "users", "client-id")),
+        Some(Kind::ClientId) => {
+            names.users.iter().flatten().next().map(|first| (first, "users", "client-id"))
+        }
         _ => None,
     };
     if let Some((first, list, entity)) = deaf {

@@ -268,7 +268,7 @@ pub(super) fn caps(check: &mut Check<'_>, given: &file::Caps) -> Caps {
 /// The hard list and what the file adds.
 pub(super) fn protected(check: &mut Check<'_>, given: &file::Names) -> Protected {
     let mut protected = hard::hard();
-    protected.users.extend(patterns(check, &given.users));
+    protected.users.extend(patterns(check, given.users.as_deref().unwrap_or_default()));
     protected.client_ids.extend(patterns(check, &given.client_ids));
     protected
 }

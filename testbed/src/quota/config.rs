@@ -84,6 +84,7 @@ pub(super) fn text(
     line(format!(
         "caps:\n  throttles: {throttles}\n  share_of_clients: 50%\n  share_of_traffic: 100%\n  changes_per_minute: {changes}"
     ));
+    line(format!("protected:\n  users: [{}]", crate::kafka::ADMIN));
     if !rule.enabled {
         line("rules: []".to_owned());
         return text;

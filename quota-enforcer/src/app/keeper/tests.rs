@@ -26,6 +26,7 @@ use crate::ports::{BrokerId, BrokerInfo, Cluster, Metrics, Observed, QuotaFault,
 const CONFIG: &str = "\
 kafka: {bootstrap.servers: '127.0.0.1:1'}
 prometheus: {url: 'http://127.0.0.1:1'}
+protected: {users: []}
 rules:
   - {name: greedy, mode: enforce, select: {users: ['*']}, entity: user, measure: produce, enter: 40MB/s, release: 20MB/s, limit: 30MB/s, burst: {connections: 1}}
 ";

@@ -183,7 +183,7 @@ proptest! {
     fn policies_are_read_back(rules in (rule(0), rule(1))) {
         let rules = [rules.0, rules.1];
         let text = rules.iter().map(print).collect::<String>();
-        let text = format!("kafka: {{bootstrap.servers: a}}\nprometheus: {{url: http://p}}\nrules:\n{text}");
+        let text = format!("kafka: {{bootstrap.servers: a}}\nprometheus: {{url: http://p}}\nprotected: {{users: []}}\nrules:\n{text}");
         let (settings, _) = load(&Source::new("x", text.as_str())).map_err(|errors| TestCaseError::fail(format!("{text}\n{}", rendered(&errors))))?;
         prop_assert_eq!(settings.policy.rules.len(), rules.len());
         for (read, given) in settings.policy.rules.iter().zip(&rules) {
