@@ -162,22 +162,22 @@ fn may_hold<'a>(scene: &Scene<'a>, hold: &Hold) -> Result<&'a Rule, String> {
     if let Some(exemption) = scene.exemption(rule, &hold.slot.entity) {
         return Err(format!("exempted by {}: {}", exemption.by, exemption.reason));
     }
-    if let Some(hazard) = harms(scene, rule, hold) {
+    if let Some(hazard) = hold.ours.and_then(|ours| harms(scene, rule, hold, ours)) {
         return Err(format!("{hazard}, if it stayed"));
     }
     Ok(rule)
 }
 
-/// What has come up since the quota was set and would keep it from being set now: it gives a client more than somebody has
-/// allowed meanwhile, or binds one that no rule may touch. A quota without effect is told as such, and kept.
-fn harms(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Hazard> {
-    let (entity, ours) = (&hold.slot.entity, hold.ours?);
+/// What speaks against a hold's bound, the one that stands or a higher one: it gives a client more than somebody has allowed
+/// meanwhile, or binds one that no rule may touch. A quota without effect is told as such, and kept.
+fn harms(scene: &Scene<'_>, rule: &Rule, hold: &Hold, bound: f64) -> Option<Hazard> {
+    let entity = &hold.slot.entity;
     let members = scene.members(rule, entity);
     let hazards =
-        hazard::check(scene.quotas.get(&rule.key)?, entity, ours, hold.ours, &members, scene.policy);
+        hazard::check(scene.quotas.get(&rule.key)?, entity, bound, hold.ours, &members, scene.policy);
     hazards.into_iter().find(|hazard| match hazard {
         // A limit above ours cannot free whom ours slows.
-        Hazard::Escapes { limit, .. } => ours > *limit,
+        Hazard::Escapes { limit, .. } => bound > *limit,
         Hazard::Loosens { .. } | Hazard::BindsProtected { .. } => true,
         _ => false,
     })

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{BITES, Measured};
+use super::{BITES, Measured, harms};
 use crate::allot;
 use crate::audit::Event;
 use crate::decide::Scene;
@@ -42,6 +42,14 @@ pub(super) fn loosen(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Act>
     let evidence = json!({ "bound": ours, "floor": safety.floor(), "connections": rule.burst.connections });
     if !safe(to) || to >= hold.caught_at_rate {
         return Some(Act::release(hold, format!("{why}, and none below its rate is"), evidence, scene.now));
+    }
+    if let Some(hazard) = harms(scene, rule, hold, to) {
+        return Some(Act::release(
+            hold,
+            format!("{why}, and of {}: {hazard}", human(rule.key, to)),
+            evidence,
+            scene.now,
+        ));
     }
     let intent = Intent::new(hold.ours, Some(to), scene.now);
     let policy = scene.policy.version.clone();
@@ -174,6 +182,10 @@ fn raise(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured) -> Ac
     let to = rule.key.rounded(hold.ours.unwrap_or(hold.target) * PROBE);
     if to >= hold.caught_at_rate * PROBE {
         let why = "the bound is beyond what it used when it was caught".to_owned();
+        return release(scene, hold, Some((measured, rule)), why);
+    }
+    if let Some(hazard) = harms(scene, rule, hold, to) {
+        let why = format!("its time is over, and of a bound of {}: {hazard}", human(rule.key, to));
         return release(scene, hold, Some((measured, rule)), why);
     }
     let why = format!("its time is over: probing with a bound of {}", human(rule.key, to));

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::world::{MB, World, client, policy, rule, slot_of};
-use crate::entity::Entity;
+use super::world::{KEY, MB, World, client, policy, rule, slot_of};
+use crate::entity::{Entity, Kind};
 use crate::ledger::{Exemption, Pause, Phase};
-use crate::policy::{Floor, Limit};
+use crate::policy::{Floor, Limit, Rule};
+use crate::quota::Slot;
 use crate::step::{Safety, Window};
 
 #[test]
@@ -79,11 +80,11 @@ fn what_hinders_a_step_hinders_it_once() {
 
 #[test]
 fn whom_an_exemption_covers_no_quota_of_its_user_binds() {
-    let of_users = crate::policy::Rule { entity: crate::entity::Kind::User, ..rule() };
+    let of_users = Rule { entity: Kind::User, ..rule() };
     for exempt in [Entity::pair("alice", "app1"), Entity::client_id("app1")] {
         let mut world = World::new(policy(vec![of_users.clone()]));
         world.demand("alice/app1", 20.0 * MB);
-        let alice = crate::quota::Slot { entity: Entity::user("alice"), key: super::KEY };
+        let alice = Slot { entity: Entity::user("alice"), key: KEY };
         world.run_until("caught", |world| world.ledger.holds.contains_key(&alice));
         let until = world.now + Duration::from_secs(600);
         let exemption =
@@ -96,5 +97,25 @@ fn whom_an_exemption_covers_no_quota_of_its_user_binds() {
             assert_eq!(world.snapshot.get(&alice), None);
         }
         world.run_until("caught again", |world| world.ledger.holds.contains_key(&alice));
+    }
+}
+
+#[test]
+fn no_probe_gives_a_client_more_than_somebody_allows() {
+    for learns_of_connections in [false, true] {
+        let mut world = World::new(policy(vec![rule()]));
+        world.demand("wild", 20.0 * MB);
+        world.run_until("held", |world| world.phase("wild") == Some(Phase::Holding));
+        let allowed = world.quota("wild").unwrap() * 1.5;
+        let default = Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY };
+        world.snapshot.set(default, Some(allowed));
+        if learns_of_connections {
+            // A safe bound would be some 5 MB/s.
+            world.policy.rules[0].burst.connections = 7;
+        }
+        world.run_until("released", |world| {
+            assert!(world.quota("wild").is_none_or(|bound| bound <= allowed), "{:?}", world.quota("wild"));
+            world.ledger.holds.is_empty()
+        });
     }
 }
