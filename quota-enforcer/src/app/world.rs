@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use daemon_kit::clock::Clock;
 use daemon_kit::{config, reload};
@@ -183,7 +183,7 @@ impl World {
     /// What would be done by one look.
     ///
     /// # Errors
-    /// The ledger cannot be read.
+    /// The cluster cannot be seen.
     pub async fn plan(&self) -> anyhow::Result<Plan> {
         let seen = self.look().await?;
         Ok(Plan::of(&seen.tick, &seen.policy.version, false))
@@ -192,7 +192,7 @@ impl World {
     /// Explains by one look.
     ///
     /// # Errors
-    /// The ledger cannot be read.
+    /// The cluster cannot be seen.
     pub async fn explain(&self, entity: &Entity) -> anyhow::Result<Explanation> {
         Ok(explain(entity, &self.look().await?))
     }
@@ -211,6 +211,11 @@ impl World {
         let faults = metrics.refresh_baselines(&policy).await;
         let mut engine = self.engine(metrics);
         let mut tick = engine.plan(&policy, &ledger).await;
+        if tick.cluster.brokers.is_empty() || tick.observation.snapshot.is_none() {
+            // Of a cluster that cannot be seen there is nothing to show.
+            let why: Vec<String> = tick.observation.blockers.into_iter().chain(tick.faults).collect();
+            bail!("{}", why.join("; "));
+        }
         tick.faults.extend(faults);
         Ok(Seen { tick, ledger, policy })
     }
