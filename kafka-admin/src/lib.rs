@@ -55,7 +55,6 @@ mod wire;
 pub use calls::alter_client_quotas::{AlterMode, Altered};
 pub use calls::api_versions::ApiVersions;
 pub use calls::describe_cluster::{Cluster, ClusterBroker};
-pub use calls::describe_configs::ConfigEntry;
 pub use calls::groups::{GroupMember, GroupOffset};
 pub use calls::metadata::{Metadata, Partition, Topic, Topics};
 pub use client::Client;

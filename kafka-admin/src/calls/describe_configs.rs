@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use kafka_protocol::messages::describe_configs_request::DescribeConfigsResource;
-use kafka_protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use kafka_protocol::messages::{ApiKey, DescribeConfigsRequest, DescribeConfigsResponse};
 use kafka_protocol::protocol::StrBytes;
 
@@ -54,17 +53,9 @@ impl Call for DescribeConfigsRequest {
     }
 }
 
-/// One configuration value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigEntry {
-    /// The value; `None` where it is not set, or secret.
-    pub value: Option<String>,
-    /// Whether it is secret.
-    pub sensitive: bool,
-}
-
 impl Client {
-    /// The named configuration values of a broker, asked of that broker itself; names it does not know are left out.
+    /// The named configuration values of a broker, asked of that broker itself; names it does not know are left out,
+    /// and so are values that are not set, or secret.
     ///
     /// # Errors
     /// See [`Error`].
@@ -72,7 +63,7 @@ impl Client {
         &self,
         broker_id: i32,
         names: &[&str],
-    ) -> Result<BTreeMap<String, ConfigEntry>, Error> {
+    ) -> Result<BTreeMap<String, String>, Error> {
         let text = |name: &str| StrBytes::from_string(name.to_owned());
         let resource = DescribeConfigsResource::default()
             .with_resource_type(BROKER)
@@ -81,10 +72,7 @@ impl Client {
         let request = DescribeConfigsRequest::default().with_resources(vec![resource]);
         let response = self.read(Target::Broker(broker_id), &request).await?;
         let configs = response.results.into_iter().flat_map(|result| result.configs);
-        Ok(configs.map(|config| (config.name.to_string(), entry(config))).collect())
+        let told = configs.filter_map(|config| Some((config.name.to_string(), config.value?.to_string())));
+        Ok(told.collect())
     }
-}
-
-fn entry(config: DescribeConfigsResourceResult) -> ConfigEntry {
-    ConfigEntry { value: config.value.map(|value| value.to_string()), sensitive: config.is_sensitive }
 }

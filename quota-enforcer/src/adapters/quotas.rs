@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use kafka_admin::{
-    AlterMode, Alteration, Client, ConfigEntry, EntityPart, Error, Filter, Outcome, QuotaEntry,
-};
+use kafka_admin::{AlterMode, Alteration, Client, EntityPart, Error, Filter, Outcome, QuotaEntry};
 use quota_enforcer_core::entity::{Entity, Part};
 use quota_enforcer_core::quota::{Key, Slot, Snapshot};
 use tokio::task::JoinSet;
@@ -61,9 +59,8 @@ impl ports::Quotas for Quotas {
                 }
             };
             cluster.brokers.insert(id, info);
-            let callback = configs.get(CALLBACK).and_then(|entry| entry.value.as_deref());
-            if let Some(class) = callback.filter(|class| !class.is_empty()) {
-                cluster.custom_callback = Some(class.to_owned());
+            if let Some(class) = configs.get(CALLBACK).filter(|class| !class.is_empty()) {
+                cluster.custom_callback = Some(class.clone());
             }
         }
         let slowest = cluster.brokers.values().max_by_key(|info| info.window * info.windows).copied();
@@ -134,13 +131,10 @@ fn fault(error: Error) -> QuotaFault {
     QuotaFault::Failed(error.to_string())
 }
 
-fn info(configs: &BTreeMap<String, ConfigEntry>) -> Result<BrokerInfo, QuotaFault> {
+fn info(configs: &BTreeMap<String, String>) -> Result<BrokerInfo, QuotaFault> {
     let number = |name: &str| {
-        let value = configs.get(name).and_then(|entry| entry.value.as_deref());
-        value
-            .and_then(|value| value.parse::<u32>().ok())
-            .filter(|value| *value > 0)
-            .ok_or_else(|| QuotaFault::Failed(format!("it lacks {name}")))
+        let value = configs.get(name).and_then(|value| value.parse::<u32>().ok());
+        value.filter(|value| *value > 0).ok_or_else(|| QuotaFault::Failed(format!("it lacks {name}")))
     };
     Ok(BrokerInfo { windows: number(WINDOWS)?, window: Duration::from_secs(u64::from(number(WINDOW)?)) })
 }
