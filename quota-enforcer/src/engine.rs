@@ -9,14 +9,16 @@ mod trusted_time;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use daemon_kit::clock::Clock;
 use quota_enforcer_core::control::{self, Order, Refused};
 use quota_enforcer_core::decide::{Memory, Observation, Outcome, decide};
-use quota_enforcer_core::ledger::Ledger;
+use quota_enforcer_core::ledger::{Hold, Ledger};
 use quota_enforcer_core::policy::Policy;
+use quota_enforcer_core::quota::Slot;
 use quota_enforcer_core::step::Window;
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -101,6 +103,8 @@ pub struct Engine {
     memory: Memory,
     time: TrustedTime,
     backoff: Backoff,
+    /// Writes that were not answered, by when they were intended, until the ledger has taken that.
+    unanswered: BTreeMap<Slot, Timestamp>,
     cluster: Option<(Cluster, Duration)>,
 }
 
@@ -123,6 +127,7 @@ impl Engine {
             memory: Memory::default(),
             time,
             backoff: Backoff::default(),
+            unanswered: BTreeMap::new(),
             cluster: None,
         }
     }
@@ -185,6 +190,7 @@ impl Engine {
             }
         }
         let known = store.map_or_else(|| ledger.clone(), LedgerStore::ledger);
+        tick.faults.extend(known.holds.values().filter_map(unanswered));
         if let Some(snapshot) = &mut tick.observation.snapshot {
             self.ask_all(snapshot, &known, &brokers).await;
         }
@@ -309,6 +315,12 @@ impl Engine {
             }
         }
     }
+}
+
+/// What nobody knows of a write until it can come into effect no more: said for as long as that is so.
+fn unanswered(hold: &Hold) -> Option<String> {
+    let intent = hold.intent.filter(|intent| intent.unanswered)?;
+    Some(format!("{} may or may not be written: a write at {} was not answered", hold.slot, intent.at))
 }
 
 fn failed(fault: &LedgerFault, tick: &mut Tick) {

@@ -89,15 +89,14 @@ impl Engine {
     /// Settles writes whose outcome was unknown when they were made, by a process before this one or by this one, where the
     /// brokers agree on what stands. Unless it is `certain` what time it is, none is settled for its age.
     pub(super) async fn settle_intents(
-        &self,
+        &mut self,
         store: &dyn LedgerStore,
         brokers: &[BrokerId],
         now: Timestamp,
         certain: bool,
     ) -> Result<Vec<Done>, LedgerFault> {
         let age_at = if certain { now } else { Timestamp(i64::MIN) };
-        let open = store.ledger().holds.into_values().filter(|hold| hold.intent.is_some());
-        let open: Vec<Hold> = open.collect();
+        let open = self.open(store);
         let slots: Vec<Slot> = open.iter().map(|hold| hold.slot.clone()).collect();
         let agreed = self.agreed(&slots, brokers).await;
         let settled = open
@@ -108,7 +107,17 @@ impl Engine {
             })
             .filter(|(hold, live)| !is_open(hold, *live, age_at, self.limits.in_flight))
             .collect();
-        self.settle(store, Vec::new(), settled, None, now).await
+        self.settle(store, settled, None, now).await
+    }
+
+    /// Holds with a write under way, as far as this process knows: when nobody answers, the ledger may not take it either.
+    fn open(&self, store: &dyn LedgerStore) -> Vec<Hold> {
+        let known = |hold: Hold| {
+            let intent = hold.intent?;
+            let unanswered = intent.unanswered || self.unanswered.get(&hold.slot) == Some(&intent.at);
+            Some(Hold { intent: Some(Intent { unanswered, ..intent }), ..hold })
+        };
+        store.ledger().holds.into_values().filter_map(known).collect()
     }
 
     /// Carries out what was decided or ordered.
@@ -143,7 +152,7 @@ impl Engine {
         watch.reached(Stage::Described);
         let late = self.since(decided) > REACTION;
         let short = store.lease_left() <= self.limits.request;
-        let (mut expected, mut settled, mut marked) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut expected, mut settled) = (Vec::new(), Vec::new());
         for (hold, intent) in writes {
             let why = match before.get(&hold.slot) {
                 Some(live) if !same(*live, intent.from) => {
@@ -176,14 +185,13 @@ impl Engine {
                     }
                     Live::Unsure => {}
                     Live::Unanswered => {
-                        let intent = Some(Intent { unanswered: true, ..intent });
-                        marked.push(Change::Put(Fact::Hold(Hold { intent, ..hold })));
+                        self.unanswered.insert(hold.slot, intent.at);
                     }
                 }
             }
         }
         watch.reached(Stage::Live);
-        let done = self.settle(store, marked, settled, by, at + self.since(decided)).await?;
+        let done = self.settle(store, settled, by, at + self.since(decided)).await?;
         watch.reached(Stage::Done);
         self.backoff.note(std::mem::take(&mut performed.failed), &done, self.clock.monotonic());
         performed.done = done;
@@ -211,7 +219,7 @@ impl Engine {
                 return writes.iter().map(|_| Live::Failed(why.clone())).collect();
             }
             Err(fault @ QuotaFault::Unknown(_)) => {
-                faults.push(format!("the quotas may or may not be written: {fault}"));
+                faults.push(format!("a write of quotas was not answered: {fault}"));
                 return writes.iter().map(|_| Live::Unanswered).collect();
             }
         };
@@ -260,15 +268,16 @@ impl Engine {
         tokio::time::timeout(self.limits.read_back, looks).await.is_ok()
     }
 
-    /// Records what each write came to, by what stands in its slot, together with other changes of the ledger.
+    /// Records what each write came to, by what stands in its slot, and which ones were not answered.
     async fn settle(
-        &self,
+        &mut self,
         store: &dyn LedgerStore,
-        mut changes: Vec<Change>,
         settled: Vec<(Hold, Option<f64>)>,
         by: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<Done>, LedgerFault> {
+        let unmarked = self.open(store).into_iter().filter(|hold| self.unanswered.contains_key(&hold.slot));
+        let mut changes: Vec<Change> = unmarked.map(|hold| Change::Put(Fact::Hold(hold))).collect();
         let (mut entries, mut done) = (Vec::new(), Vec::new());
         for (hold, live) in settled {
             let Recovery { changes: own, event, why } = reconcile(&hold, live, now);
@@ -290,6 +299,7 @@ impl Engine {
         if !changes.is_empty() || !entries.is_empty() {
             store.commit(&changes, &entries).await?;
         }
+        self.unanswered.clear();
         Ok(done)
     }
 }

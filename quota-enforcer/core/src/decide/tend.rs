@@ -41,7 +41,12 @@ fn under_way(hold: &Hold, intent: &Intent) -> String {
     let write = intent.to.map_or("the removal of the quota".to_owned(), |to| {
         format!("a write of {}", human(hold.slot.key, to))
     });
-    format!("{write} is being read back since {}", intent.at)
+    match intent.unanswered {
+        true => {
+            format!("{write} at {} was not answered: it may or may not stand, and may come late", intent.at)
+        }
+        false => format!("{write} is being read back since {}", intent.at),
+    }
 }
 
 /// Ours still stands, or a human took over.

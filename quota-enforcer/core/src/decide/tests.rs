@@ -143,6 +143,9 @@ fn a_write_under_way_is_told_with_its_value_and_its_time() {
     };
     assert_eq!(told(Some(1.5 * MB)), "a write of 1.50 MB/s is being read back since 2023-11-14 22:13:20Z");
     assert_eq!(told(None), "the removal of the quota is being read back since 2023-11-14 22:13:20Z");
+    world.ledger.holds.values_mut().next().unwrap().intent.as_mut().unwrap().unanswered = true;
+    let why = world.tick().verdicts[0].why.clone();
+    assert!(why.starts_with("the removal of the quota at 2023-11-14 22:13:20Z was not answered"), "{why}");
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub(super) struct World {
     pub(super) fates: Vec<Fate>,
     pub(super) late: Vec<(u8, Slot, Option<f64>)>,
     pub(super) commit_fails: u8,
+    /// The same, from the next alteration on.
+    pub(super) commit_fails_then: u8,
     /// What the laggard tells, while it lags.
     pub(super) lag: Option<Snapshot>,
     /// The laggard does not answer.
@@ -120,6 +122,7 @@ impl Quotas for Sim {
     ) -> Result<Vec<Result<(), String>>, QuotaFault> {
         let mut world = self.world();
         let fate = world.fates.pop().unwrap_or(Fate::Applied);
+        world.commit_fails += std::mem::take(&mut world.commit_fails_then);
         for (slot, _) in writes {
             if world.seen.values().any(|seen| same(seen.get(slot), Some(HUMAN))) {
                 world.overwritten.push(slot.clone());

@@ -30,7 +30,8 @@ async fn the_controller_hangs_in_the_middle_of_a_write_and_dies() {
     world.stage.enforcer.paused(LIMIT).await.unwrap();
     world.cluster.broker(controller).unwrap().pause().unwrap();
     world.stage.enforcer.resume().unwrap();
-    let unknown = |status: &Status| status.faults.iter().any(|fault| fault.contains("may or may not"));
+    let unknown =
+        |status: &Status| status.faults.iter().any(|fault| fault.contains("may or may not be written"));
     let status = world.until("the outcome to be unknown", unknown).await;
     let intent = throttle(&status).and_then(|hold| hold.intent).expect("the intent stays open");
 
