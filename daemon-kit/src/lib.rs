@@ -4,6 +4,7 @@
 //! - [`diagnostic`]: what is wrong, where, and what would be right; for people, scripts and pull requests.
 //! - [`config`]: a daemon's own configuration, read strictly.
 //! - [`args`], [`telemetry`]: flags that every daemon has, and logging.
+//! - `cli` (feature `cli`): exit codes, completions and manual pages.
 //! - `prom` (feature `prom`): client of the Prometheus HTTP API.
 //! - `runtime` (feature `runtime`): a process that runs for months. It wires `admin` (probes, metrics, reload, the daemon's
 //!   own API), `ready`, `reload`, `tasks`, `shutdown`, `systemd`, `metrics`; `clock` makes time an argument, `testing` has
@@ -12,6 +13,8 @@
 #[cfg(feature = "runtime")]
 pub mod admin;
 pub mod args;
+#[cfg(feature = "cli")]
+pub mod cli;
 #[cfg(feature = "runtime")]
 pub mod clock;
 pub mod config;

@@ -8,23 +8,19 @@ pub mod serve;
 pub mod world;
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use daemon_kit::cli::{self, Stream};
 use daemon_kit::reload;
 use daemon_kit::telemetry::{self, TelemetryError};
 
-use crate::cli::{Cli, Command, GlobalArgs, UsageError};
+use crate::cli::{Cli, Command, GlobalArgs};
 use crate::commands;
 
 /// How long what cannot be cancelled may take at the end.
 pub(crate) const END: Duration = Duration::from_secs(5);
-/// Findings, or something failed.
-pub const EXIT_FINDINGS: u8 = 1;
-/// The command line makes no sense.
-pub const EXIT_USAGE: u8 = 2;
-
 /// The streams of one run, and whether they may be coloured.
 pub struct Io<'a> {
     /// Results.
@@ -48,9 +44,7 @@ impl<'a> Io<'a> {
 #[must_use]
 pub fn main() -> ExitCode {
     let (stdout, stderr) = (io::stdout(), io::stderr());
-    let color_allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let color_out = color_allowed && stdout.is_terminal();
-    let color_err = color_allowed && stderr.is_terminal();
+    let (color_out, color_err) = cli::colors();
     let (mut out, mut err) = (io::BufWriter::new(stdout), stderr);
     let mut io = Io { stdout: &mut out, stderr: &mut err, color_out, color_err };
     run(std::env::args_os(), &mut io)
@@ -64,7 +58,10 @@ where
 {
     let cli = match Cli::from_args(args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, io),
+        Err(error) => {
+            let out = Stream { to: io.stdout, color: io.color_out };
+            return cli::usage(&error, out, Stream { to: io.stderr, color: io.color_err });
+        }
     };
     if cli.global.no_color {
         io.color_out = false;
@@ -132,31 +129,8 @@ fn log(global: &GlobalArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `--help` and `--version` are no failures and belong on stdout.
-fn usage(error: &clap::Error, io: &mut Io<'_>) -> ExitCode {
-    let text = error.render();
-    let (stream, color, code) = if error.use_stderr() {
-        (&mut io.stderr, io.color_err, ExitCode::from(EXIT_USAGE))
-    } else {
-        (&mut io.stdout, io.color_out, ExitCode::SUCCESS)
-    };
-    let written = if color { write!(stream, "{}", text.ansi()) } else { write!(stream, "{text}") };
-    match written.and_then(|()| stream.flush()) {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(EXIT_FINDINGS),
-    }
-}
-
 fn failed(error: &anyhow::Error, io: &mut Io<'_>) -> ExitCode {
-    // The reader left (`| head`): nobody to tell.
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return ExitCode::from(EXIT_FINDINGS);
-    }
     // What is wrong with a configuration says so itself, at each place.
     let named = if error.is::<reload::Failed>() { "" } else { "error: " };
-    let written = writeln!(io.stderr, "{named}{error:#}");
-    if written.is_ok() && error.is::<UsageError>() {
-        return ExitCode::from(EXIT_USAGE);
-    }
-    ExitCode::from(EXIT_FINDINGS)
+    cli::failed(error, || writeln!(io.stderr, "{named}{error:#}"))
 }

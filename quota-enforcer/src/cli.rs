@@ -183,11 +183,6 @@ impl Cli {
     }
 }
 
-/// A command line that parses but makes no sense; ends with exit code 2.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
-
 /// A duration such as `2h`, `90m` or `7d`, above zero; a day has 24 hours.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let fail = || "write it as `2h`, `90m` or `7d`, above zero".to_owned();

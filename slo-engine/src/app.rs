@@ -1,18 +1,14 @@
 //! The program: arguments and streams in, exit code out.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
+use daemon_kit::cli::{self, Stream};
 use daemon_kit::{args, telemetry};
 
-use crate::cli::{Cli, Command, GlobalArgs, LogFormat, UsageError};
+use crate::cli::{Cli, Command, GlobalArgs, LogFormat};
 use crate::commands;
-
-/// Findings, or something failed.
-pub const EXIT_FINDINGS: u8 = 1;
-/// The command line makes no sense.
-pub const EXIT_USAGE: u8 = 2;
 
 /// The streams of one run, and whether they may be coloured.
 pub struct Io<'a> {
@@ -43,9 +39,7 @@ impl<'a> Io<'a> {
 #[must_use]
 pub fn main() -> ExitCode {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let color_allowed = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let color_out = color_allowed && stdout.is_terminal();
-    let color_err = color_allowed && stderr.is_terminal();
+    let (color_out, color_err) = cli::colors();
     let mut out = io::BufWriter::new(stdout.lock());
     let mut err = stderr.lock();
     let mut io = Io {
@@ -68,7 +62,10 @@ where
 {
     let cli = match Cli::from_args(args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, io),
+        Err(error) => {
+            let out = Stream { to: io.stdout, color: io.color_out };
+            return cli::usage(&error, out, Stream { to: io.stderr, color: io.color_err });
+        }
     };
     start(&cli.global, io);
     let result = dispatch(cli.command, io).and_then(|code| {
@@ -110,34 +107,10 @@ fn start(global: &GlobalArgs, io: &mut Io<'_>) {
     tracing::debug!(set_up = set_up.is_ok(), version = env!("CARGO_PKG_VERSION"), "started");
 }
 
-/// `--help` and `--version` are no failures and belong on stdout.
-fn usage(error: &clap::Error, io: &mut Io<'_>) -> ExitCode {
-    let text = error.render();
-    let (stream, color, code) = if error.use_stderr() {
-        (&mut io.stderr, io.color_err, ExitCode::from(EXIT_USAGE))
-    } else {
-        (&mut io.stdout, io.color_out, ExitCode::SUCCESS)
-    };
-    let written = if color { write!(stream, "{}", text.ansi()) } else { write!(stream, "{text}") };
-    match written.and_then(|()| stream.flush()) {
-        Ok(()) => code,
-        Err(_) => ExitCode::from(EXIT_FINDINGS),
-    }
-}
-
 fn failed(error: &anyhow::Error, io: &mut Io<'_>) -> ExitCode {
-    // The reader left (`| head`): nobody to tell.
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return ExitCode::from(EXIT_FINDINGS);
-    }
     let message = format!("{error:#}");
-    let written = if io.json_log {
-        writeln!(io.stderr, "{}", serde_json::json!({ "level": "ERROR", "message": message }))
-    } else {
-        writeln!(io.stderr, "error: {message}")
-    };
-    if written.is_ok() && error.is::<UsageError>() {
-        return ExitCode::from(EXIT_USAGE);
-    }
-    ExitCode::from(EXIT_FINDINGS)
+    cli::failed(error, || match io.json_log {
+        true => writeln!(io.stderr, "{}", serde_json::json!({ "level": "ERROR", "message": message })),
+        false => writeln!(io.stderr, "error: {message}"),
+    })
 }

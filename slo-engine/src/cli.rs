@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use daemon_kit::cli::UsageError;
 use slo_engine_core::PromDuration;
 
 use crate::commands;
@@ -239,11 +240,6 @@ impl PluginArgs {
         }
     }
 }
-
-/// A command line that parses but makes no sense; ends with exit code 2.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct UsageError(pub String);
 
 fn parse_label(text: &str) -> Result<(String, String), String> {
     // A list in an environment variable may end in a newline.

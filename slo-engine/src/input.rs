@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use daemon_kit::cli::UsageError;
 use daemon_kit::source::Source;
 use regex_lite::Regex;
 
-use crate::cli::{InputArgs, UsageError};
+use crate::cli::InputArgs;
 
 /// A spec larger than this is refused unread.
 pub const MAX_BYTES: u64 = 64 << 20;

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use daemon_kit::cli::UsageError;
 use daemon_kit::diagnostic::{self, Diagnostic, Format, Level};
 use slo_engine_core::{Catalogue, PeriodWindows, Slo};
 
 use crate::app::Io;
-use crate::cli::{InputArgs, UsageError};
+use crate::cli::InputArgs;
 use crate::input::{self, Input};
 use crate::spec::{self, LoadOptions, Loaded};
 

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use daemon_kit::cli::EXIT_FINDINGS;
 use quota_enforcer_core::audit::{BrokenChain, Head, Proof, Verifier, digest};
 use serde::Serialize;
 
 use super::reach::direct;
 use crate::adapters::ledger::{AuditLines, Place, read_ledger};
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::{ConfigArgs, OutputArg};
 
 /// Flags of `audit`.

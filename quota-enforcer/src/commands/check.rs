@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use daemon_kit::cli::EXIT_FINDINGS;
 use daemon_kit::config;
 use daemon_kit::diagnostic::{self, Format, Summary};
 
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::ConfigArgs;
 use crate::spec;
 

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use daemon_kit::cli;
 
 use crate::app::Io;
-use crate::cli::{Cli, UsageError};
+use crate::cli::Cli;
 
 /// Flags of `man`.
 #[derive(Clone, Debug, clap::Args)]
@@ -22,15 +23,6 @@ pub struct Args {
 /// # Errors
 /// Writing failed, or there is no such command.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    let mut page = Cli::command();
-    page.build();
-    for name in &args.command {
-        let Some(inner) = page.find_subcommand(name).cloned() else {
-            return Err(UsageError(format!("there is no command `{}`", args.command.join(" "))).into());
-        };
-        page = inner;
-    }
-    let source = concat!("quota-enforcer ", env!("CARGO_PKG_VERSION"));
-    clap_mangen::Man::new(page).source(source).render(&mut io.stdout)?;
+    cli::man(Cli::command(), &args.command, io.stdout)?;
     Ok(ExitCode::SUCCESS)
 }

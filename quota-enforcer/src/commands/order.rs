@@ -1,11 +1,12 @@
 //! What the commands that change something share: through the leader's API, or else as leader for one act.
 
+use daemon_kit::cli::EXIT_FINDINGS;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::reach::{Reach, reach_to_order};
 use crate::api::order::{Body, Kind};
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::{OrderArgs, OutputArg};
 use crate::engine::Ordered;
 

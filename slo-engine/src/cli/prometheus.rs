@@ -1,4 +1,5 @@
 //! How to reach a Prometheus: the flags that `backfill` and `validate --prometheus` share.
+use daemon_kit::cli::UsageError;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,8 +8,6 @@ use anyhow::Context as _;
 use clap::Args;
 use daemon_kit::prom::{Auth, Client, Options, Secret};
 use slo_engine_core::PromDuration;
-
-use super::UsageError;
 
 /// Address and credentials. Secrets come from files, never from the command line, where every user of the machine sees them.
 #[derive(Clone, Debug, Args)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use daemon_kit::cli::EXIT_FINDINGS;
 use daemon_kit::diagnostic::{self, Level};
 use daemon_kit::prom::Client;
 use slo_engine_core::backfill::Blueprint;
@@ -16,7 +17,7 @@ use slo_engine_core::profile::sloth::names;
 use slo_engine_core::{PeriodWindows, PromDuration, Slo};
 
 use crate::adapters::atomic_file::{AtomicFile, Finished};
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::{InputArgs, PrometheusArgs};
 use crate::specs;
 use fill::Filler;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use daemon_kit::cli::{self, Shell};
 
 use crate::app::Io;
 use crate::cli::Cli;
@@ -13,7 +14,7 @@ use crate::cli::Cli;
 pub struct Args {
     /// Which shell
     #[arg(value_enum)]
-    pub shell: clap_complete::Shell,
+    pub shell: Shell,
 }
 
 /// Prints the completion script.
@@ -21,9 +22,6 @@ pub struct Args {
 /// # Errors
 /// Writing failed.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    // The generator panics when its stream fails, so it gets one that cannot.
-    let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "slo-engine", &mut script);
-    io.stdout.write_all(&script)?;
+    cli::completions(Cli::command(), args.shell, io.stdout)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
+use daemon_kit::cli::{EXIT_FINDINGS, UsageError};
 use daemon_kit::diagnostic::{self, Format, Level};
 use serde_json::{Value, json};
 use slo_engine_core::diff::{Change, diff};
 use slo_engine_core::{PromDuration, Slo, number};
 
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::parse_period;
 use crate::spec::LoadOptions;
 use crate::specs;
@@ -62,7 +63,7 @@ enum Fate<'a> {
 /// Either side cannot be read.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
     if args.old == Path::new("-") && args.new == Path::new("-") {
-        return Err(crate::cli::UsageError("only one of OLD and NEW can be standard input".to_owned()).into());
+        return Err(UsageError("only one of OLD and NEW can be standard input".to_owned()).into());
     }
     let (old, new) = (side(&args.old, args, io)?, side(&args.new, args, io)?);
     let catalogue = specs::catalogue_at(args.slo_period_windows_path.as_deref(), io)?;

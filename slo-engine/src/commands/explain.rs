@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::ValueEnum;
+use daemon_kit::cli::UsageError;
 use daemon_kit::diagnostic::{self, Format, Level};
 use serde_json::{Value, json};
 use slo_engine_core::explain::{self, Budget, Cost, Detection, ERROR_RATES, Pair};
@@ -14,7 +15,7 @@ use slo_engine_core::profile::sloth;
 use slo_engine_core::{Field, Finding, PeriodWindows, Sli, Slo, number};
 
 use crate::app::Io;
-use crate::cli::{InputArgs, UsageError};
+use crate::cli::InputArgs;
 use crate::specs;
 use table::Table;
 

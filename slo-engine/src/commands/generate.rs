@@ -19,8 +19,9 @@ mod target;
 use std::process::ExitCode;
 
 pub use args::Args;
+use daemon_kit::cli::EXIT_FINDINGS;
 
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::ProfileArg;
 use crate::spec::LoadOptions;
 use crate::{input, specs};

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::CommandFactory as _;
+use daemon_kit::cli;
 
 use crate::app::Io;
 use crate::cli::Cli;
@@ -20,15 +21,6 @@ pub struct Args {
 /// # Errors
 /// Writing failed, or there is no such command.
 pub fn run(args: &Args, io: &mut Io<'_>) -> anyhow::Result<ExitCode> {
-    let mut program = Cli::command();
-    program.build();
-    let page = match &args.command {
-        None => program,
-        Some(name) => program
-            .find_subcommand(name)
-            .cloned()
-            .ok_or_else(|| crate::cli::UsageError(format!("there is no command `{name}`")))?,
-    };
-    clap_mangen::Man::new(page).render(&mut io.stdout)?;
+    cli::man(Cli::command(), args.command.as_slice(), io.stdout)?;
     Ok(ExitCode::SUCCESS)
 }

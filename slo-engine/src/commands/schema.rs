@@ -1,9 +1,9 @@
 //! `slo-engine schema`: JSON Schemas of the spec formats, for editors.
 
+use daemon_kit::cli::UsageError;
 use std::process::ExitCode;
 
 use crate::app::Io;
-use crate::cli::UsageError;
 use crate::spec::schema::{SCHEMAS, schema};
 
 /// Flags of `schema`.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use clap::builder::BoolishValueParser;
+use daemon_kit::cli::EXIT_FINDINGS;
 use daemon_kit::diagnostic::{self, Diagnostic, Format, Level, Summary};
 use daemon_kit::prom::Client;
 use rayon::prelude::*;
@@ -16,7 +17,7 @@ use slo_engine_core::{
     Catalogue, CheckOptions, Field, Finding, Profile, PromDuration, PromqlCheck, Severity, check,
 };
 
-use crate::app::{EXIT_FINDINGS, Io};
+use crate::app::Io;
 use crate::cli::{InputArgs, ProfileArg, PrometheusArgs};
 use crate::spec::{LocatedSlo, diagnose};
 use crate::specs;

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
+use daemon_kit::cli::UsageError;
 use daemon_kit::diagnostic;
 use slo_engine_core::PromDuration;
 
 use crate::app::Io;
-use crate::cli::{InputArgs, ProfileArg, UsageError};
+use crate::cli::{InputArgs, ProfileArg};
 use crate::commands::validate::{OutputArg, PromqlArg};
 use crate::output::Format;
 
