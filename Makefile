@@ -27,7 +27,7 @@ help: ## Say what each command does
 	@echo "  demo-quota   a Kafka client runs away, watch it being throttled and released"
 	@echo "make test    unit, property, golden and end-to-end tests, the last with the real servers (FULL=1: every fault)"
 	@echo "make lint    formatting, clippy, documentation, licences and duplicates of dependencies"
-	@echo "make bench   speed and cost of rules, of the quota loop and its decision, as tables (QUICK=1: short)"
+	@echo "make bench   speed and cost of rules, of the quota loop and its decision, of an idle daemon, as tables (QUICK=1: short)"
 	@echo "make setup   fetch what build, demo and test need (they do it themselves)"
 	@echo "make clean   remove everything that was built or fetched"
 

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::field::{Empty, display};
+use tracing::{Instrument as _, Span};
 
 use crate::calls::metadata::{self, Metadata, Topics};
 use crate::config::Config;
@@ -155,14 +157,17 @@ impl Client {
             Target::Broker(_) => deadline,
             Target::Any | Target::Controller => now + deadline.saturating_duration_since(now) / 2,
         };
-        let result = match self.connection(&endpoint, share).await {
-            Ok(connection) => {
-                let limit = if repeat == Repeat::Freely { share } else { deadline };
-                let until = limit.min(Instant::now() + self.shared.config.request_timeout);
-                connection.call(&endpoint, request, until).await
-            }
-            Err(error) => Err(error),
+        let exchange = async {
+            let connection = self.connection(&endpoint, share).await?;
+            let limit = if repeat == Repeat::Freely { share } else { deadline };
+            let until = limit.min(Instant::now() + self.shared.config.request_timeout);
+            connection.call(&endpoint, request, until).await
         };
+        let span = span::<Q>(&endpoint);
+        let result = exchange.instrument(span.clone()).await;
+        if let Err(error) = &result {
+            span.record("otel.status_code", "error").record("otel.status_description", display(error));
+        }
         self.with_directory(|directory| directory.prefer(&endpoint, result.is_ok()));
         result.map(|response| (response, endpoint))
     }
@@ -210,4 +215,16 @@ impl Client {
     fn with_directory<T>(&self, run: impl FnOnce(&mut Directory) -> T) -> T {
         run(&mut self.shared.directory.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Of one request to one broker, as OpenTelemetry names things. The connection is in it, where one has to be opened.
+fn span<Q: Call>(endpoint: &Endpoint) -> Span {
+    tracing::info_span!(
+        "request",
+        otel.name = Q::name(),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        broker = %endpoint,
+    )
 }

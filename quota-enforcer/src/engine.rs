@@ -22,6 +22,8 @@ use quota_enforcer_core::quota::Slot;
 use quota_enforcer_core::step::Window;
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::ports::{BrokerId, Cluster, LedgerFault, LedgerStore, Metrics, Observed, QuotaFault, Quotas};
 pub use act::Done;
@@ -134,7 +136,24 @@ impl Engine {
 
     /// Reads, decides and, with a ledger to write to, acts. Without one, `ledger` is what is known of the leader's.
     /// `blockers` says why nothing may be tightened whatever is seen.
+    #[tracing::instrument(skip_all, fields(acts = Empty, done = Empty, faults = Empty))]
     pub async fn tick(
+        &mut self,
+        policy: &Policy,
+        store: Option<&dyn LedgerStore>,
+        ledger: &Ledger,
+        blockers: &[String],
+    ) -> Tick {
+        let tick = self.pass(policy, store, ledger, blockers).await;
+        let span = Span::current();
+        span.record("acts", tick.outcome.acts.len());
+        span.record("done", tick.done.len());
+        span.record("faults", tick.faults.len());
+        tick
+    }
+
+    /// What a tick does, and a plan and a preview in part.
+    async fn pass(
         &mut self,
         policy: &Policy,
         store: Option<&dyn LedgerStore>,
@@ -143,9 +162,12 @@ impl Engine {
     ) -> Tick {
         let mut tick = Tick::default();
         let mut watch = Stopwatch::of(self);
-        let (observed, snapshot) =
-            tokio::join!(self.metrics.observe(policy, self.limits.observe), self.quotas.snapshot());
-        let (cluster, unknown) = self.cluster().await;
+        let observe = async {
+            let (observed, snapshot) =
+                tokio::join!(self.metrics.observe(policy, self.limits.observe), self.quotas.snapshot());
+            (observed, snapshot, self.cluster().await)
+        };
+        let (observed, snapshot, (cluster, unknown)) = observe.instrument(info_span!("observe")).await;
         watch.reached(Stage::Observed);
 
         tick.faults.extend(observed.faults.iter().cloned());
@@ -194,7 +216,8 @@ impl Engine {
         if let Some(snapshot) = &mut tick.observation.snapshot {
             self.ask_all(snapshot, &known, &brokers).await;
         }
-        tick.outcome = decide(policy, &tick.observation, &known, &mut self.memory, tick.at);
+        tick.outcome = info_span!("decide")
+            .in_scope(|| decide(policy, &tick.observation, &known, &mut self.memory, tick.at));
         watch.reached(Stage::Decided);
         if let Some(store) = store {
             let work = Work {
@@ -221,22 +244,24 @@ impl Engine {
     }
 
     /// What would be done by these rules if every sample now over a threshold were confirmed. Nothing is done or remembered.
+    #[tracing::instrument(skip_all)]
     pub async fn plan(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
         let mut once = policy.clone();
         for rule in &mut once.rules {
             rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 1 };
         }
         let memory = std::mem::take(&mut self.memory);
-        let mut tick = self.tick(&once, None, ledger, &[]).await;
+        let mut tick = self.pass(&once, None, ledger, &[]).await;
         self.memory = memory;
         self.validate(&mut tick).await;
         tick
     }
 
     /// What the next tick would do, by what is remembered and as far as `blockers` allow; the memory stays as it is.
+    #[tracing::instrument(skip_all)]
     pub async fn preview(&mut self, policy: &Policy, ledger: &Ledger, blockers: &[String]) -> Tick {
         let memory = self.memory.clone();
-        let mut tick = self.tick(policy, None, ledger, blockers).await;
+        let mut tick = self.pass(policy, None, ledger, blockers).await;
         self.memory = memory;
         self.validate(&mut tick).await;
         tick
@@ -246,6 +271,7 @@ impl Engine {
     ///
     /// # Errors
     /// When the order makes no sense, or the ledger or the cluster cannot be reached.
+    #[tracing::instrument(skip_all, fields(done = Empty))]
     pub async fn order(
         &mut self,
         store: &dyn LedgerStore,
@@ -283,6 +309,7 @@ impl Engine {
         let performed = self.perform(store, work, &mut watch).await?;
         done.extend(performed.done);
         faults.extend(performed.faults);
+        Span::current().record("done", done.len());
         Ok(Ordered { said: plan.said, done, faults })
     }
 

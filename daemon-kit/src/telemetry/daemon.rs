@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::{TelemetryError, color, lines, otlp, parse};
+use super::{TelemetryError, color, events, lines, otlp};
 use crate::args::LogFormat;
 use crate::tasks;
 
@@ -65,7 +65,7 @@ fn assemble<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = parse(options.filter)?;
+    let filter = events(options.filter)?;
     let tracer = options
         .otlp_endpoint
         .filter(|endpoint| !endpoint.is_empty())

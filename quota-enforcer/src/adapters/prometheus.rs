@@ -27,6 +27,7 @@ use quota_enforcer_core::policy::{Evidence, Measure, Policy};
 use quota_enforcer_core::quota::Key;
 use quota_enforcer_core::usage::Usage;
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, info_span};
 
 use crate::ports::{Metrics, Observed};
 use crate::spec::Settings;
@@ -162,13 +163,15 @@ impl Metrics for Prometheus {
             let client = self.client.clone();
             let gatherer = matches!(purpose, Purpose::Usage(_))
                 .then(|| Gatherer::new(Arc::clone(&self.profile), peak_window(&policy.evidence)));
-            asking.spawn(async move {
+            let span = info_span!("query", purpose = ?purpose);
+            let ask = async move {
                 let got = match gatherer {
                     Some(gatherer) => Self::gather(&client, &query, limit, gatherer).await.map(Got::Rates),
                     None => Self::ask(&client, &query, limit).await.map(Got::Series),
                 };
                 (purpose, got)
-            });
+            };
+            asking.spawn(ask.instrument(span));
         }
         let mut scraped = BTreeMap::new();
         while let Some(joined) = asking.join_next().await {

@@ -9,6 +9,7 @@ use kafka_admin::{AlterMode, Alteration, Client, EntityPart, Error, Filter, Outc
 use quota_enforcer_core::entity::{Entity, Part};
 use quota_enforcer_core::quota::{Key, Slot, Snapshot};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use crate::ports::{self, BrokerId, BrokerInfo, Cluster, QuotaFault};
 
@@ -41,10 +42,11 @@ impl ports::Quotas for Quotas {
         let mut asked = JoinSet::new();
         for broker in described.brokers.iter().filter(|broker| !broker.fenced) {
             let (client, id) = (self.client.clone(), broker.id);
-            asked.spawn(async move {
+            let ask = async move {
                 let names = [WINDOWS, WINDOW, CALLBACK];
                 (id, client.describe_broker_configs(id, &names).await)
-            });
+            };
+            asked.spawn(ask.in_current_span());
         }
         let mut cluster = Cluster { id: described.cluster_id, ..Cluster::default() };
         let mut silent = BTreeMap::new();

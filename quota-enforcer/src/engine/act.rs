@@ -12,6 +12,7 @@ use quota_enforcer_core::quota::{Slot, Snapshot, same};
 use quota_enforcer_core::recover::{Recovery, is_open, reconcile};
 use quota_enforcer_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use tracing::{Instrument as _, info_span};
 
 use super::probe::Stage;
 use super::{Engine, Stopwatch};
@@ -134,7 +135,7 @@ impl Engine {
         if changes.is_empty() && entries.is_empty() {
             return Ok(performed);
         }
-        store.commit(&changes, &entries).await?;
+        commit(store, &changes, &entries).await?;
         watch.reached(Stage::Intended);
 
         let writes: Vec<(Hold, Intent)> = acts
@@ -148,7 +149,7 @@ impl Engine {
         // Kafka compares nothing: what a human writes between this look and our write is overwritten, and only that.
         let looked = self.clock.monotonic();
         let slots: Vec<Slot> = writes.iter().map(|(hold, _)| hold.slot.clone()).collect();
-        let before = self.agreed(&slots, &brokers).await;
+        let before = self.agreed(&slots, &brokers).instrument(info_span!("describe")).await;
         watch.reached(Stage::Described);
         let late = self.since(decided) > REACTION;
         let short = store.lease_left() <= self.limits.request;
@@ -213,7 +214,8 @@ impl Engine {
     ) -> Vec<Live> {
         let request: Vec<(Slot, Option<f64>)> =
             writes.iter().map(|(hold, intent)| (hold.slot.clone(), intent.to)).collect();
-        let answers = match self.quotas.alter(&request, false).await {
+        let altering = self.quotas.alter(&request, false);
+        let answers = match altering.instrument(info_span!("alter", quotas = request.len())).await {
             Ok(answers) => answers,
             Err(QuotaFault::Failed(why)) => {
                 return writes.iter().map(|_| Live::Failed(why.clone())).collect();
@@ -244,6 +246,7 @@ impl Engine {
     }
 
     /// Waits until every broker tells the new values; false when some do not in time.
+    #[tracing::instrument(skip_all)]
     async fn read_back(&self, values: &BTreeMap<&Slot, Option<f64>>, mut brokers: Vec<BrokerId>) -> bool {
         if brokers.is_empty() {
             return false;
@@ -297,11 +300,16 @@ impl Engine {
             done.push(Done { to: hold.intent.and_then(|intent| intent.to), slot: hold.slot, event, why });
         }
         if !changes.is_empty() || !entries.is_empty() {
-            store.commit(&changes, &entries).await?;
+            commit(store, &changes, &entries).await?;
         }
         self.unanswered.clear();
         Ok(done)
     }
+}
+
+#[tracing::instrument(skip_all, fields(entries = entries.len()))]
+async fn commit(store: &dyn LedgerStore, changes: &[Change], entries: &[Entry]) -> Result<(), LedgerFault> {
+    store.commit(changes, entries).await.map(drop)
 }
 
 fn change(act: &Act) -> Change {

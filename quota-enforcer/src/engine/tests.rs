@@ -2,6 +2,7 @@
 //! do is tested against real brokers; here every order of events is tried.
 
 mod sim;
+mod spans;
 
 use std::collections::BTreeSet;
 

@@ -17,3 +17,4 @@ mod openapi;
 mod quotas;
 mod render;
 mod rules;
+mod traces;

@@ -47,8 +47,11 @@ fn holds(body: &[u8], text: &str) -> bool {
 #[tokio::test]
 async fn spans_reach_the_collector() {
     let (endpoint, exports) = collector();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let lines = log.reopen().unwrap();
     // Built within a runtime, where a blocking client would panic if it were not kept away.
-    let (subscriber, telemetry) = assemble(options(Some(&endpoint)), false, io::sink).unwrap();
+    let (subscriber, telemetry) =
+        assemble(options(Some(&endpoint)), false, move || lines.try_clone().unwrap()).unwrap();
     tracing::subscriber::with_default(subscriber, || {
         tracing::info_span!("reconcile", broker = 7).in_scope(|| tracing::info!("looked around"));
         tracing::debug_span!("too fine").in_scope(|| {});
@@ -62,6 +65,8 @@ async fn spans_reach_the_collector() {
         assert!(holds(&export.body, text), "{text}");
     }
     assert!(!holds(&export.body, "too fine") && !holds(&export.body, "own request"));
+    let lines = std::fs::read_to_string(log.path()).unwrap();
+    assert!(lines.ends_with(" INFO looked around\n"), "no line begins with its span: {lines}");
 }
 
 #[tokio::test]
