@@ -63,6 +63,11 @@ impl Verdict {
     pub(super) fn but(self, by: Block) -> Self {
         Self { why: by.to_string(), state: State::Blocked { by }, ..self }
     }
+
+    /// The same about a client of which too little is known to throttle it after all.
+    pub(super) fn but_unknown(self, reason: Unknown) -> Self {
+        Self { why: reason.to_string(), state: State::Unknown { reason }, ..self }
+    }
 }
 
 /// Where a client stands.
