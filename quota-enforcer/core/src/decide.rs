@@ -11,6 +11,7 @@ mod enter;
 mod judge;
 mod measure;
 mod memory;
+mod named;
 mod sentinel;
 mod spread;
 mod tend;
@@ -197,6 +198,7 @@ pub fn decide(
     let scene = Scene { policy, observation, snapshot, ledger, indexes, quotas, window, now };
 
     memory.notice_levels(&scene);
+    memory.named.notice(&scene);
     memory.above.retain(|slot, _| ledger.holds.contains_key(slot));
     memory.changes.notice(ledger, now);
     tend::holds(&scene, memory, &mut outcome);

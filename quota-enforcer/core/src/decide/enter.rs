@@ -27,7 +27,7 @@ fn look(
     outcome: &mut Outcome,
     found: &mut Vec<Proposal>,
 ) {
-    let not_before = memory.settled(rule.key);
+    let not_before = memory.settled(rule.key, rule.entity);
     let needs = scene.needs(not_before);
     let checked = scene.index(rule.key).and_then(|index| index.coverage(&needs, scene.now).map(|_| index));
     let index = match checked {

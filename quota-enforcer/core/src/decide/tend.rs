@@ -127,11 +127,14 @@ fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut O
         return;
     }
     let written = hold.written.unwrap_or(hold.since);
-    let not_before = memory.settled(hold.slot.key).max(written + scene.settle());
-    let totals = scene
-        .index(rule.key)
-        .and_then(|index| index.totals(&scene.needs(memory.settled(rule.key)), scene.now));
-    match measure(scene, rule, &hold.slot.entity, not_before, &totals) {
+    let settled = memory.settled(rule.key, rule.entity);
+    let not_before = settled.max(written + scene.settle());
+    let totals = scene.index(rule.key).and_then(|index| index.totals(&scene.needs(settled), scene.now));
+    let measured = measure(scene, rule, &hold.slot.entity, not_before, &totals).and_then(|measured| {
+        let hidden = memory.named.hide(scene, &hold.slot, &measured.rates);
+        if hidden { Err(Unknown::Vanished) } else { Ok(measured) }
+    });
+    match measured {
         // Kept as it is until it expires.
         Err(reason) => {
             memory.above.remove(&hold.slot);

@@ -2,6 +2,7 @@
 
 mod guards;
 mod holds;
+mod named;
 mod samples;
 mod unknown;
 mod world;

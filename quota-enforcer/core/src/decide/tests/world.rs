@@ -23,15 +23,19 @@ pub(super) fn client(name: &str) -> Entity {
     Entity::client_id(name)
 }
 
-/// Of a client id, or of a `user/client-id`.
+/// Of a client id, of a `user/client-id`, or of a `user/`.
 pub(super) fn slot_of(name: &str) -> Slot {
-    let entity =
-        name.split_once('/').map_or_else(|| client(name), |(user, client_id)| Entity::pair(user, client_id));
+    let entity = match name.split_once('/') {
+        Some((user, "")) => Entity::user(user),
+        Some((user, client_id)) => Entity::pair(user, client_id),
+        None => client(name),
+    };
     Slot { entity, key: KEY }
 }
 
 fn tags(name: &str) -> Client {
     match name.split_once('/') {
+        Some((user, "")) => Client { user: Some(user.to_owned()), client_id: None },
         Some((user, client_id)) => {
             Client { user: Some(user.to_owned()), client_id: Some(client_id.to_owned()) }
         }
