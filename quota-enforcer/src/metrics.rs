@@ -185,7 +185,7 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
     }
     let mut metric = encoder.encode_descriptor(
         "quota_enforcer_rule_unknown",
-        "The rule as a whole cannot be measured",
+        "The rule cannot measure its clients, or not all of them",
         None,
         prometheus_client::metrics::MetricType::Gauge,
     )?;

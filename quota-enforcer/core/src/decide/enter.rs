@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::act::value;
 use super::judge::{Proposal, judge};
 use super::measure::{self, Measured, measure};
+use super::nameless;
 use super::track::Sample;
 use super::{Block, Memory, Outcome, Scene, State, Verdict, slot};
 use crate::entity::Entity;
@@ -36,15 +37,17 @@ fn look(
     };
     let entities = candidates(rule, index.readings());
     outcome.seen.insert(rule.name.clone(), entities.len());
-    if entities.is_empty()
-        && !index.readings().any(|reading| Entity::of(rule.entity, &reading.client).is_some())
-    {
+    if entities.is_empty() && !index.readings().any(|reading| rule.entity.is_named_by(&reading.client)) {
         return outcome.verdicts.push(Verdict::unknown(rule, None, Unknown::NoSeries));
     }
     let lacks = measure::lacks(scene, rule, &entities);
     let told = !lacks.is_empty();
     outcome.verdicts.extend(lacks.into_iter().map(|reason| Verdict::unknown(rule, None, reason)));
     let totals = index.totals(&needs, scene.now);
+    // Whom it does measure it judges all the same.
+    let hidden = nameless::hidden(scene, rule, index, &needs, &totals);
+    let not_a_number = matches!(hidden, Some(Unknown::NotANumber { .. }));
+    outcome.verdicts.extend(hidden.map(|reason| Verdict::unknown(rule, None, reason)));
     let mut view = View::default();
     for entity in &entities {
         if let Some(hold) = scene.ledger.holds.get(&slot(rule, entity)) {
@@ -88,7 +91,7 @@ fn look(
         }
     }
     // A rule that said already what it lacks needs no second reason.
-    let blind = view.blind().filter(|_| !told);
+    let blind = view.blind().filter(|_| !told && !not_a_number);
     outcome.verdicts.extend(blind.map(|reason| Verdict::unknown(rule, None, reason)));
 }
 

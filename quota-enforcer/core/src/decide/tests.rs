@@ -3,6 +3,7 @@
 mod guards;
 mod holds;
 mod named;
+mod nameless;
 mod samples;
 mod unknown;
 mod world;
