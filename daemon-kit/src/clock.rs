@@ -4,7 +4,9 @@
 //! clock a test can pause.
 
 use std::fmt::Debug;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// What time it is.
 pub trait Clock: Debug + Send + Sync {
@@ -15,18 +17,19 @@ pub trait Clock: Debug + Send + Sync {
     fn monotonic(&self) -> Duration;
 }
 
-/// The clocks of the machine.
+/// The clocks of the machine. The monotonic one goes on while the machine sleeps (`CLOCK_BOOTTIME`), which
+/// [`Instant`](std::time::Instant) does not: a lease that ran out meanwhile is over for whoever wakes. Where a virtual machine
+/// is paused together with its clocks, neither notices.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start: Duration,
 }
 
 impl SystemClock {
     /// A clock whose monotonic time begins now.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "this is the clock that is passed down")]
     pub fn new() -> Self {
-        Self { start: Instant::now() }
+        Self { start: since_boot() }
     }
 }
 
@@ -47,6 +50,26 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.start.elapsed()
+        since_boot().saturating_sub(self.start)
+    }
+}
+
+/// Sleep included.
+fn since_boot() -> Duration {
+    // It is never negative.
+    Duration::try_from(clock_gettime(ClockId::Boottime)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn monotonic_time_is_that_since_boot_with_the_time_asleep() {
+        let clock = SystemClock::new();
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+        let uptime = Duration::from_secs_f64(uptime.split(' ').next().unwrap().parse().unwrap());
+        let since_boot = clock.start + clock.monotonic();
+        assert!((uptime..uptime + Duration::from_secs(5)).contains(&since_boot), "{since_boot:?} {uptime:?}");
     }
 }

@@ -83,7 +83,7 @@ async fn a_broker_tells_what_it_serves_and_one_that_is_not_there_is_named() -> R
 }
 
 #[tokio::test]
-async fn many_calls_share_one_connection() -> Result<()> {
+async fn many_calls_at_the_same_time_are_answered() -> Result<()> {
     let cluster = Cluster::shared().await?;
     let client = enforcer(&cluster).await;
     let mut calls = JoinSet::new();

@@ -64,6 +64,8 @@ struct Server {
     port: u16,
     /// How often it was played.
     played: Arc<AtomicUsize>,
+    /// How many connections came.
+    accepted: Arc<AtomicUsize>,
 }
 
 fn framed(id: i32, body: &[u8]) -> Bytes {
@@ -151,18 +153,20 @@ impl Server {
     }
 }
 
-async fn start(trick: Trick, at: i16, tasks: &mut JoinSet<()>) -> (SocketAddr, Arc<AtomicUsize>) {
+async fn start(trick: Trick, at: i16, tasks: &mut JoinSet<()>) -> (SocketAddr, Server) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let server = Server { trick, at, port: address.port(), played: Arc::default() };
-    let played = Arc::clone(&server.played);
+    let (played, accepted) = Default::default();
+    let server = Server { trick, at, port: address.port(), played, accepted };
+    let started = server.clone();
     tasks.spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((stream, _)) = listener.accept().await {
+            server.accepted.fetch_add(1, Ordering::SeqCst);
             connections.spawn(server.clone().serve(stream));
         }
     });
-    (address, played)
+    (address, started)
 }
 
 fn config(address: SocketAddr) -> Config {
@@ -205,7 +209,7 @@ async fn a_server_that_is_no_broker_costs_an_error_within_the_deadline() {
 async fn a_write_that_was_sent_leaves_the_outcome_open_and_is_sent_once() {
     let mut tasks = JoinSet::new();
     for trick in TRICKS {
-        let (address, played) = start(trick, 49, &mut tasks).await;
+        let (address, server) = start(trick, 49, &mut tasks).await;
         let client = Client::connect(config(address)).await.unwrap();
         let alterations: Vec<Alteration> = vec![set(&user("alice"), "producer_byte_rate", 1.0)];
         let started = Instant::now();
@@ -213,20 +217,38 @@ async fn a_write_that_was_sent_leaves_the_outcome_open_and_is_sent_once() {
         let error = altered[0].result.as_ref().unwrap_err();
         expect(trick, error, started.elapsed());
         assert_eq!(error.outcome(), Outcome::Unknown, "{trick:?}: {error}");
-        assert_eq!(played.load(Ordering::SeqCst), 1, "{trick:?}");
+        assert_eq!(server.played.load(Ordering::SeqCst), 1, "{trick:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_goes_on_after_a_connection_that_broke() {
     let mut tasks = JoinSet::new();
-    let (address, played) = start(Trick::Close, 48, &mut tasks).await;
+    let (address, server) = start(Trick::Close, 48, &mut tasks).await;
     let client = Client::connect(config(address)).await.unwrap();
     let error = client.describe_client_quotas(&Filter::all()).await.unwrap_err();
     assert!(matches!(error, Error::Interrupted { .. }), "{error}");
-    assert!(played.load(Ordering::SeqCst) > 1, "tried again");
+    assert!(server.played.load(Ordering::SeqCst) > 1, "tried again");
     // The broker is still there for others.
     assert_eq!(client.metadata(kafka_admin::Topics::NONE).await.unwrap().brokers.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_at_the_same_time_share_one_connection() {
+    let mut tasks = JoinSet::new();
+    let (address, server) = start(Trick::Close, i16::MAX, &mut tasks).await;
+    let client = Client::connect(config(address)).await.unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..100 {
+        let client = client.clone();
+        calls.spawn(async move { client.metadata(kafka_admin::Topics::NONE).await.map(drop) });
+    }
+    for result in calls.join_all().await {
+        result.unwrap();
+    }
+    // The one that asked the bootstrap server who is there, and the broker's.
+    let accepted = server.accepted.load(Ordering::SeqCst);
+    assert!(accepted <= 2, "{accepted} connections");
 }
 
 #[tokio::test]

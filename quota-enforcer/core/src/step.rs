@@ -34,8 +34,10 @@
 //!
 //! # What is assumed
 //! `peak · Wₗ` bounds the bytes in the sensor when the first bound takes effect. A client that grows faster than it is
-//! scraped breaks that: what it can grow by until then belongs into `peak`. And `B` must be true: connections of the entity
-//! to one broker, times the bytes of one request or fetch response.
+//! scraped breaks that: what it can grow by until then belongs into `peak`. A bound that takes effect much later than it was
+//! decided (its request may take 5 s, and brokers forward it for up to 90 s when the controller dies) is not covered, if the
+//! client has grown meanwhile. And `B` must be true: connections of the entity to one broker, times the bytes of one request
+//! or fetch response.
 
 use std::time::Duration;
 

@@ -140,8 +140,7 @@ pub(crate) struct Enforcer {
 }
 
 impl Enforcer {
-    /// Ticks for ever. After each run the ticks are shifted, so that over many runs every offset between ticks and scrapes
-    /// comes up.
+    /// Ticks for ever. After each run the ticks are shifted, so that runs differ in the offset between ticks and scrapes.
     pub(crate) async fn run(mut self) -> Result<Infallible> {
         let [mut ticks, mut leases] = [self.tick, self.lease / 4].map(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

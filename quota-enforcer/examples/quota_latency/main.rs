@@ -26,7 +26,7 @@ use report::Conditions;
 /// Measures quota-enforcer's reaction on a real cluster.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Document whose table is replaced; without it the table is only printed.
+    /// Document whose tables are replaced; without it they are only printed.
     #[arg(long)]
     document: Option<PathBuf>,
     /// File for every run's times.
@@ -72,12 +72,13 @@ async fn main() -> Result<()> {
     }
     office.end().await?;
     let conditions = Conditions { before, after: report::load()?, rule: bed::RULE };
-    let body = report::body(&finished, &conditions);
-    println!("{body}");
+    let (goals, body) = (report::goals(&finished), report::body(&finished, &conditions));
+    println!("{goals}\n{body}");
     if let Some(path) = &arguments.raw {
         testbed::files::write(path, &report::csv(&finished))?;
     }
     if let Some(path) = &arguments.document {
+        replace(path, "quota-latency-goals", &goals)?;
         replace(path, "quota-latency", &body)?;
     }
     Ok(())

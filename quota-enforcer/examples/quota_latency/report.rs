@@ -1,5 +1,6 @@
 //! Tables and raw runs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -40,6 +41,10 @@ struct Times {
     reached: [f64; 7],
     brokers: Vec<f64>,
     live: f64,
+    /// The tick that acted, by when it began.
+    tick: Duration,
+    /// A tick that had confirmed the client did not act yet.
+    held_up: bool,
 }
 
 impl Times {
@@ -59,7 +64,14 @@ impl Times {
             reached,
             live: brokers.iter().copied().fold(f64::MIN, f64::max),
             brokers,
+            tick: acted.began,
+            held_up: !run.held_up.is_empty(),
         })
+    }
+
+    /// From the k-th sample of a watcher that misses none.
+    fn since_unmissed(&self) -> f64 {
+        self.live - self.unmissed
     }
 
     fn end_to_end(&self) -> f64 {
@@ -104,7 +116,6 @@ struct Group {
     scrape: Duration,
     tick: Duration,
     times: Vec<Times>,
-    late: usize,
 }
 
 impl Group {
@@ -112,15 +123,9 @@ impl Group {
         let mut groups: Vec<Self> = Vec::new();
         for one in finished {
             let Some(times) = Times::of(&one.run) else { continue };
-            let late = usize::from(!one.run.held_up.is_empty());
             match groups.last_mut().filter(|group| (group.scrape, group.tick) == (one.scrape, one.tick)) {
-                Some(group) => {
-                    group.times.push(times);
-                    group.late += late;
-                }
-                None => {
-                    groups.push(Self { scrape: one.scrape, tick: one.tick, times: vec![times], late });
-                }
+                Some(group) => group.times.push(times),
+                None => groups.push(Self { scrape: one.scrape, tick: one.tick, times: vec![times] }),
             }
         }
         groups
@@ -133,6 +138,59 @@ impl Group {
     fn name(&self) -> String {
         format!("{} s scrapes, {} ms ticks", self.scrape.as_secs(), self.tick.as_millis())
     }
+
+    /// The goals are for scrapes every second.
+    fn has_goals(&self) -> bool {
+        self.scrape == Duration::from_secs(1)
+    }
+
+    /// One tick may act on several clients.
+    fn ticks(&self) -> usize {
+        self.times.iter().map(|times| times.tick).collect::<BTreeSet<_>>().len()
+    }
+}
+
+/// How long a run took, from somewhere.
+type Took = fn(&Times) -> f64;
+
+/// From when a goal counts until the quota is live.
+const GOALS: [(&str, Took); 2] = [
+    ("the k-th confirming sample being visible", |times| times.live),
+    ("the k-th sample of a watcher that misses none", Times::since_unmissed),
+];
+
+/// Which goals are met, for the head of the document.
+pub(crate) fn goals(finished: &[Finished]) -> String {
+    let mut rows = Vec::new();
+    for group in Group::all(finished).iter().filter(|group| group.has_goals()) {
+        for (from, took) in GOALS {
+            let values = group.pick(took);
+            let p99 = percentile(&values, 0.99);
+            let mut result = format!("{}: {p99:.0} ms of {} runs", verdict(p99 < GOAL_MS), group.times.len());
+            result +=
+                &format!(" (median {:.0}, worst {:.0})", percentile(&values, 0.5), percentile(&values, 1.0));
+            if p99 >= GOAL_MS {
+                result += &slow(group, took);
+            }
+            rows.push(vec![from.to_owned(), format!("every {} ms", group.tick.as_millis()), result]);
+        }
+    }
+    table(
+        &["p99 below 1,000 ms to the first quota being live on all brokers, from", "ticks", "result"],
+        &rows,
+    )
+}
+
+/// Whether those that took too long are those that were held up.
+fn slow(group: &Group, took: Took) -> String {
+    let slow: Vec<&Times> = group.times.iter().filter(|times| took(times) >= GOAL_MS).collect();
+    let held_up = slow.iter().filter(|times| times.held_up).count();
+    let others = group.times.iter().filter(|times| !times.held_up).map(took).fold(0.0, f64::max);
+    format!(
+        ". {} runs took longer, in {held_up} of them a tick that had confirmed the client did not act yet; \
+         runs without such a tick took {others:.0} ms at most",
+        slow.len()
+    )
 }
 
 /// Everything that goes into the document.
@@ -145,7 +203,7 @@ pub(crate) fn body(finished: &[Finished], conditions: &Conditions) -> String {
         conditions.after,
         conditions.rule
     );
-    for group in groups.iter().filter(|group| group.scrape == Duration::from_secs(1)) {
+    for group in groups.iter().filter(|group| group.has_goals()) {
         text += &format!("\n### {}: {} runs\n\n", group.name(), group.times.len());
         text += &stages(group);
     }
@@ -171,12 +229,12 @@ fn stages(group: &Group) -> String {
     }
     let total = group.pick(|times| times.live);
     rows.push(row("**visible → live on every broker**", &total, goal(&total)));
-    let unmissed = group.pick(|times| times.live - times.unmissed);
+    let unmissed = group.pick(Times::since_unmissed);
     rows.push(row("the same from the k-th sample of a watcher that misses none", &unmissed, goal(&unmissed)));
     let mut text = table(&["stage", "p50 ms", "p99 ms", "max ms", "goal"], &rows);
     text += &format!(
         "\nIn {} of {} runs a tick that had confirmed the client did not act yet.\n",
-        group.late,
+        group.times.iter().filter(|times| times.held_up).count(),
         group.times.len()
     );
     text
@@ -190,7 +248,8 @@ fn end_to_end(groups: &[Group]) -> String {
             ("visible → live", group.pick(|times| times.live)),
             ("**first byte → live on every broker**", group.pick(Times::end_to_end)),
         ] {
-            let mut row = vec![group.name(), group.times.len().to_string(), what.to_owned()];
+            let runs = format!("{} by {} ticks", group.times.len(), group.ticks());
+            let mut row = vec![group.name(), runs, what.to_owned()];
             row.extend(seconds(&values));
             rows.push(row);
         }

@@ -8,6 +8,7 @@ mod evidence;
 mod humans;
 mod kill;
 mod ledger;
+mod measures;
 mod policy;
 mod replicas;
 

@@ -1,5 +1,6 @@
 //! The shipped alert rules, by the real promtool.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -76,6 +77,23 @@ fn every_alert_has_a_test_and_a_runbook() {
             "a test in which {alert} is quiet"
         );
     }
+}
+
+#[test]
+fn the_page_tells_which_alerts_page() {
+    let rules = fs::read_to_string(root().join("rules/quota-enforcer.yml")).unwrap();
+    let alert = Regex::new(r"- alert: (\w+)\n(?s:.*?)severity: (\w+)").unwrap();
+    let shipped: BTreeSet<(&str, &str)> =
+        alert.captures_iter(&rules).map(|found| found.extract::<2>().1.into()).collect();
+    let page = fs::read_to_string(root().join("docs/quota-enforcer.md")).unwrap();
+    let row = Regex::new(r"(?m)^\| `(page|ticket)` \|(.*)$").unwrap();
+    let link = Regex::new(r"\]\(runbooks/(\w+)\.md\)").unwrap();
+    let mut told = BTreeSet::new();
+    for found in row.captures_iter(&page) {
+        let [severity, alerts] = found.extract().1;
+        told.extend(link.captures_iter(alerts).map(|found| (found.extract::<1>().1[0], severity)));
+    }
+    assert_eq!(told, shipped);
 }
 
 /// A series that an alert reads and nobody writes never fires.

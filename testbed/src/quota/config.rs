@@ -13,9 +13,11 @@ pub struct Rule {
     pub enabled: bool,
     /// `observe`, `flag` or `enforce`.
     pub mode: &'static str,
-    /// Over all brokers, bytes a second.
+    /// `produce`, `consume` or `request-time`.
+    pub measure: &'static str,
+    /// Over all brokers, bytes a second; percent of a thread for `request-time`.
     pub enter: u32,
-    /// Over all brokers, bytes a second.
+    /// The same.
     pub limit: u32,
     /// `k of n`.
     pub confirm: &'static str,
@@ -42,6 +44,7 @@ impl Default for Rule {
         Self {
             enabled: true,
             mode: "enforce",
+            measure: "produce",
             enter: 3_000_000,
             limit: 900_000,
             confirm: "3 of 4",
@@ -91,11 +94,12 @@ pub(super) fn text(
     }
     let select = if rule.entity == "client-id" { "client_ids" } else { "users" };
     line(format!(
-        "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{{select}: [\"*\"]}}\n    entity: {}\n    measure: produce",
-        rule.mode, rule.entity
+        "rules:\n  - name: runaway-producers\n    owner: platform\n    mode: {}\n    select: {{{select}: [\"*\"]}}\n    entity: {}\n    measure: {}",
+        rule.mode, rule.entity, rule.measure
     ));
+    let unit = if rule.measure == "request-time" { "%" } else { "B/s" };
     line(format!(
-        "    enter: {}B/s\n    limit: {}B/s\n    confirm: {}",
+        "    enter: {}{unit}\n    limit: {}{unit}\n    confirm: {}",
         rule.enter, rule.limit, rule.confirm
     ));
     let (minimum, duration, longest) = rule.hold;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quota_enforcer_core::ledger::Phase;
 use testbed::quota::Rule;
+use tokio::time::Instant;
 
 use super::{World, rule, throttle};
 
@@ -11,24 +12,28 @@ const BOUND: Duration = Duration::from_secs(10);
 /// For the request itself, on a busy machine.
 const REQUEST: Duration = Duration::from_secs(1);
 
-/// Lets it run until its bound is where it is meant to be, and measures the longest time without an acknowledgement.
+/// Lets it run until its bound is where it is meant to be, and for as long as the last step may mute it, and measures the longest
+/// time in which a broker acknowledged nothing.
 async fn cut(rule: Rule, connections: usize, rate: u32) {
     let world = World::with_connections(rule, connections).await;
     world.ready().await;
     world.stage.wild.set_rate(rate);
     let (mut bounds, mut longest) = (Vec::new(), Duration::ZERO);
-    let deadline = tokio::time::Instant::now() + super::LIMIT;
+    let deadline = Instant::now() + super::LIMIT;
+    let mut held = None;
     loop {
         let reading = world.stage.wild.read();
         let status = world.status().await.unwrap();
-        assert!(tokio::time::Instant::now() < deadline, "{bounds:?}, {:#?}", status.verdicts);
+        assert!(Instant::now() < deadline, "{bounds:?}, {:#?}", status.verdicts);
         if let Some(hold) = throttle(&status) {
             longest = longest.max(reading.longest_pause);
             if let Some(bound) = hold.ours.filter(|bound| bounds.last() != Some(bound)) {
                 bounds.push(bound);
                 world.look().await;
             }
-            if hold.phase == Phase::Holding {
+            let since = held.filter(|_| hold.phase == Phase::Holding).unwrap_or_else(Instant::now);
+            held = (hold.phase == Phase::Holding).then_some(since);
+            if since.elapsed() > BOUND + REQUEST {
                 break;
             }
         }

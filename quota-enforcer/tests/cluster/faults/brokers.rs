@@ -35,12 +35,11 @@ async fn the_controller_hangs_in_the_middle_of_a_write_and_dies() {
     let status = world.until("the outcome to be unknown", unknown).await;
     let intent = throttle(&status).and_then(|hold| hold.intent).expect("the intent stays open");
 
-    // Half a minute later the broker gives that controller up and sends the write to the next one. It is known as ours.
+    // It dies with the write in its hands; the broker that forwarded it sends it to the next one. It is known as ours.
+    world.cluster.broker(controller).unwrap().kill();
     let hold = world.hold("the write to be settled", |hold| hold.ours.is_some()).await;
     assert!(hold.written > Some(intent.at), "{hold:?}");
     world.look().await;
-
-    world.cluster.broker(controller).unwrap().kill();
     world.cluster.restart(controller).await.unwrap();
     world.held().await;
     world.released().await;

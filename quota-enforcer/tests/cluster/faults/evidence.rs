@@ -101,7 +101,6 @@ async fn still_held(world: &World, before: &Hold, seconds: u64) -> Hold {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn humans_who_move_series_to_other_labels_free_nobody_and_keep_their_quotas() {
     let mut world = World::new(rule()).await;
     world.ready().await;

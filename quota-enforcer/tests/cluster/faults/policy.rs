@@ -9,7 +9,6 @@ use testbed::quota::Rule;
 use super::{PRODUCE, Quotas, WILD, World, rule, throttle};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_file_that_is_wrong_changes_nothing_and_a_rule_that_is_gone_frees_its_clients() {
     let world = World::new(rule()).await;
     world.ready().await;

@@ -238,10 +238,10 @@ impl ProducerContext for Fate {
                 };
                 tally.acknowledged(record, message.payload_len(), sent.at, now);
             }
-            Err((error, _)) => {
+            Err((error, message)) => {
                 let reason =
                     error.rdkafka_error_code().map_or_else(|| error.to_string(), |code| format!("{code:?}"));
-                tally.failed(self.connection, reason, now);
+                tally.failed(self.connection, message.partition(), reason, now);
             }
         }
     }
@@ -298,7 +298,7 @@ fn send(client: &ThreadedProducer<Fate>, connection: usize, shared: &Shared, par
         match client.send(record.partition(partition).payload(value.as_bytes())) {
             Ok(()) => {
                 tally.blocked(connection, false, now);
-                tally.sent(connection, now);
+                tally.sent(connection, partition, now);
                 pace.sent(now, options.record_size, rate);
                 sequence += 1;
                 partition = (partition + 1) % partitions;

@@ -34,7 +34,8 @@ pub struct Reading {
     pub p50: Option<Duration>,
     /// The 99th percentile of the same.
     pub p99: Option<Duration>,
-    /// Longest time in which a connection that waited for an acknowledgement got none; one that still goes on counts.
+    /// Longest time in which a connection that waited for acknowledgements of one partition got none; one that still goes on
+    /// counts. A client has one connection to each broker, and brokers mute them one by one.
     pub longest_pause: Duration,
     /// How often a full buffer made a connection wait before it could hand over a record.
     pub blocked: u64,
@@ -69,13 +70,20 @@ impl Totals {
     }
 }
 
-/// One connection's wait for acknowledgements.
-#[derive(Clone, Copy, Debug, Default)]
+/// One of the producer's clients.
+#[derive(Clone, Debug, Default)]
 struct Connection {
+    /// By partition.
+    waits: BTreeMap<i32, Wait>,
+    blocked_since: Option<Instant>,
+}
+
+/// For acknowledgements of one partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wait {
     outstanding: u64,
     /// Last acknowledgement, or the first hand-over after all were acknowledged.
-    waiting_since: Option<Instant>,
-    blocked_since: Option<Instant>,
+    since: Option<Instant>,
 }
 
 /// Everything that is known; the connections' threads write it, readings take from it.
@@ -112,11 +120,12 @@ impl Tally {
         }
     }
 
-    pub(super) fn sent(&mut self, connection: usize, now: Instant) {
+    pub(super) fn sent(&mut self, connection: usize, partition: i32, now: Instant) {
         self.totals.sent += 1;
         if let Some(connection) = self.connections.get_mut(connection) {
-            connection.outstanding += 1;
-            connection.waiting_since.get_or_insert(now);
+            let wait = connection.waits.entry(partition).or_default();
+            wait.outstanding += 1;
+            wait.since.get_or_insert(now);
         }
     }
 
@@ -125,21 +134,22 @@ impl Tally {
         self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
         self.acknowledged.push(record);
         self.latency.observe(now.saturating_duration_since(sent));
-        self.settled(record.connection, now);
+        self.settled(record.connection, record.partition, now);
     }
 
-    pub(super) fn failed(&mut self, connection: usize, reason: String, now: Instant) {
+    pub(super) fn failed(&mut self, connection: usize, partition: i32, reason: String, now: Instant) {
         *self.totals.failed.entry(reason).or_default() += 1;
-        self.settled(connection, now);
+        self.settled(connection, partition, now);
     }
 
-    fn settled(&mut self, connection: usize, now: Instant) {
+    fn settled(&mut self, connection: usize, partition: i32, now: Instant) {
         let Some(connection) = self.connections.get_mut(connection) else { return };
-        connection.outstanding = connection.outstanding.saturating_sub(1);
-        if let Some(since) = connection.waiting_since {
+        let Some(wait) = connection.waits.get_mut(&partition) else { return };
+        wait.outstanding = wait.outstanding.saturating_sub(1);
+        if let Some(since) = wait.since {
             self.longest_pause = self.longest_pause.max(now.saturating_duration_since(since));
         }
-        connection.waiting_since = (connection.outstanding > 0).then_some(now);
+        wait.since = (wait.outstanding > 0).then_some(now);
     }
 
     pub(super) fn error(&mut self, error: String) {
@@ -171,7 +181,7 @@ impl Tally {
         let mut longest_pause = std::mem::take(&mut self.longest_pause);
         let mut blocked_for = std::mem::take(&mut self.blocked_for);
         for connection in &mut self.connections {
-            if let Some(since) = connection.waiting_since {
+            for since in connection.waits.values().filter_map(|wait| wait.since) {
                 longest_pause = longest_pause.max(now.saturating_duration_since(since));
             }
             if let Some(since) = connection.blocked_since.as_mut() {
@@ -242,16 +252,30 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut tally = Tally::new(2, start);
-        tally.sent(0, at(1));
+        tally.sent(0, 0, at(1));
         tally.acknowledged(record(0), 100, at(1), at(3));
         assert_eq!(tally.read(at(10)).longest_pause, Duration::from_secs(2), "then it was idle");
-        tally.sent(0, at(20));
-        tally.sent(0, at(21));
+        tally.sent(0, 0, at(20));
+        tally.sent(0, 0, at(21));
         tally.acknowledged(record(1), 100, at(20), at(21));
         assert_eq!(tally.read(at(29)).longest_pause, Duration::from_secs(8), "it still waits");
-        tally.failed(0, "expired".to_owned(), at(31));
+        tally.failed(0, 0, "expired".to_owned(), at(31));
         assert_eq!(tally.read(at(40)).longest_pause, Duration::from_secs(10));
         assert_eq!(tally.totals().outstanding(), 0);
+    }
+
+    #[test]
+    fn one_broker_that_is_silent_is_a_pause_though_others_answer() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut tally = Tally::new(1, start);
+        tally.sent(0, 0, at(0));
+        for second in 0..9 {
+            tally.sent(0, 1, at(second));
+            let record = Acknowledged { partition: 1, ..record(second) };
+            tally.acknowledged(record, 100, at(second), at(second + 1));
+        }
+        assert_eq!(tally.read(at(9)).longest_pause, Duration::from_secs(9));
     }
 
     #[test]
@@ -259,7 +283,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut tally = Tally::new(1, start);
-        tally.sent(0, at(0));
+        tally.sent(0, 0, at(0));
         tally.blocked(0, true, at(1));
         tally.blocked(0, true, at(2));
         tally.throttled(Duration::from_millis(70));
