@@ -3,6 +3,7 @@
 mod guards;
 mod holds;
 mod samples;
+mod steps;
 mod unknown;
 mod world;
 
