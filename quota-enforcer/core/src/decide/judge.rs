@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::act::{evidence, value};
+use super::act::{evidence, sized, value};
 use super::measure::{Measured, baseline, burn};
 use super::spread::spread;
 use super::{Act, Block, Scene, State, Verdict, slot, words};
@@ -145,7 +145,7 @@ fn throttle(
         human(rule.key, step.to),
         human(rule.key, target)
     );
-    let mut evidence = evidence(rule, measured, &hold);
+    let mut evidence = sized(evidence(rule, measured, &hold), peak, floor, &safety, &step);
     if let (Some(fields), Some(guard)) = (evidence.as_object_mut(), &rule.when) {
         fields.insert(
             "slo".to_owned(),

@@ -1,8 +1,16 @@
 //! How far bounds go down, what keeps them from it, and what is recorded of that.
 
-use super::world::{MB, World, policy, rule};
-use crate::decide::{Block, Outcome, State};
-use crate::policy::{Confirm, Rule};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::WORLDS;
+use super::world::{KEY, MB, World, policy, rule};
+use crate::audit::{Entry, Event};
+use crate::decide::{Act, Block, Outcome, State};
+use crate::ledger::Phase;
+use crate::policy::{Burst, Confirm, Floor, Limit, Rule};
+use crate::step::{Safety, Step, Window, next};
 
 /// What keeps the only client that is over from being throttled, and how that is said.
 fn blocked(outcome: &Outcome) -> Option<(&Block, &str)> {
@@ -60,5 +68,58 @@ fn only_who_is_below_the_safe_floor_is_told_of_it() {
         let (by, why) = blocked(&outcome).unwrap();
         let Block::Floor { floor: Some(floor) } = by else { panic!("{by:?}") };
         assert!(*floor > 20.0 * MB / 3.0 && why.contains("the lowest is"), "{why}");
+    }
+}
+
+/// As `audit export` prints it and somebody reads it back.
+fn recorded(act: &Act) -> Entry {
+    let entry = Entry {
+        at: act.hold.intent.unwrap().at,
+        event: act.event,
+        by: "rule greedy".to_owned(),
+        slot: Some(act.hold.slot.clone()),
+        before: act.hold.intent.unwrap().from,
+        after: act.hold.intent.unwrap().to,
+        why: act.why.clone(),
+        evidence: act.evidence.clone(),
+        policy: act.hold.policy.clone(),
+    };
+    serde_json::from_str(&serde_json::to_string(&entry).unwrap()).unwrap()
+}
+
+/// The step that a record's evidence leads to.
+fn computed(evidence: &Value) -> Step {
+    let number = |name: &str| evidence[name].as_f64().unwrap_or_else(|| panic!("{name} in {evidence}"));
+    let time = |name: &str| Duration::from_millis(evidence[name].as_u64().unwrap());
+    let window = Window { longest: time("longest_window_ms"), shortest: time("shortest_window_ms") };
+    let burst = Burst { connections: 1, request_bytes: number("burst_bytes") };
+    let safety = Safety { window, burst, bound: time("mute_bound_ms") };
+    let standing = evidence["bound"].as_f64();
+    next(number("peak"), standing, number("target"), number("floor"), &safety, KEY).unwrap()
+}
+
+#[test]
+fn each_step_can_be_computed_again_from_its_record() {
+    let floor = Floor { bound: 0.1 * MB, times_baseline: None };
+    let burst = Burst { connections: 3, request_bytes: 0.25 * MB };
+    let limit = Limit::Total(0.5 * MB);
+    for world in WORLDS {
+        let mut world = world(policy(vec![Rule { floor, burst, limit, ..rule() }]));
+        world.demand("wild", 19.0 * MB);
+        world.run_until("over", |world| world.now.0 > 1_000_000 + 30_000);
+        // It grew between the last two samples.
+        world.demand("wild", 20.0 * MB);
+        let mut steps = 0;
+        while world.phase("wild") != Some(Phase::Holding) {
+            for act in world.tick().acts.iter().filter(|act| act.tightens()) {
+                let entry = recorded(act);
+                let step = computed(&entry.evidence);
+                assert!((step.to - entry.after.unwrap()).abs() <= 1.0, "{step:?} {entry:?}");
+                assert_eq!(step.mute.as_millis(), u128::from(entry.evidence["mute_ms"].as_u64().unwrap()));
+                assert!(entry.event == Event::Intent && entry.evidence["bound"].as_f64() == entry.before);
+                steps += 1;
+            }
+        }
+        assert!(steps > 4, "{steps}");
     }
 }
