@@ -15,6 +15,8 @@ use crate::usage::human;
 
 /// A bound so close to the one that is meant is not worth a write.
 const NEAR: f64 = 1.01;
+/// Nor, on the way there, is a cut to more than this share of the bound, as long as a larger one can be had.
+const WORTH: f64 = 0.9;
 /// Each probe multiplies the bound by this.
 const PROBE: f64 = 2.0;
 
@@ -104,7 +106,11 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: 
     let peak = measured.rates.peak().max(measured.rates.worst());
     let safety = scene.safety(rule);
     let step = step::next(peak, hold.ours, hold.target, floor, &safety, rule.key);
-    let Some(step) = step.filter(|step| step.to < bound) else {
+    let worth = |step: &Step| step.last || step.to <= bound * WORTH;
+    let larger = || step::next(bound, hold.ours, hold.target, floor, &safety, rule.key).filter(worth);
+    let Some(step) = step
+        .filter(|step| step.to < bound && (worth(step) || !may_settle(scene, hold) || larger().is_none()))
+    else {
         // The floor rose, or the client was faster lately than the rest of the way allows: that may pass.
         return in_the_end(scene, rule, hold, measured, press);
     };
@@ -117,6 +123,13 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: 
     );
     let act = write(scene, hold.clone(), Some(step.to), why, measured, rule);
     Some(Act { evidence: sized(act.evidence, peak, floor, &safety, &step), ..act })
+}
+
+/// The client was faster lately than its bound, and that may pass: every write is a record on each broker, so one large cut is better
+/// than two small ones. Readings count from one of these times after a write on.
+fn may_settle(scene: &Scene<'_>, hold: &Hold) -> bool {
+    let written = hold.written.unwrap_or(hold.since);
+    scene.now < written + scene.settle().saturating_mul(2)
 }
 
 fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use serde_json::Value;
 
 use super::WORLDS;
@@ -11,6 +12,7 @@ use crate::decide::{Act, Block, Outcome, State};
 use crate::ledger::Phase;
 use crate::policy::{Burst, Confirm, Floor, Limit, Rule};
 use crate::step::{Safety, Step, Window, next};
+use crate::time::Timestamp;
 
 /// What keeps the only client that is over from being throttled, and how that is said.
 fn blocked(outcome: &Outcome) -> Option<(&Block, &str)> {
@@ -121,5 +123,96 @@ fn each_step_can_be_computed_again_from_its_record() {
             }
         }
         assert!(steps > 4, "{steps}");
+    }
+}
+
+/// A cut that was made.
+#[derive(Debug)]
+struct Cut {
+    from: f64,
+    to: f64,
+    /// The largest that is safe for a client that its bound holds.
+    at_rest: Step,
+    after: Duration,
+}
+
+impl Cut {
+    fn small(&self) -> bool {
+        self.to > self.from * 0.9
+    }
+}
+
+/// The cuts of a client after the first bound, until it is held; `lately`: how much faster than now it was, tick by tick.
+fn cuts(world: &mut World, lately: &[f64]) -> Vec<Cut> {
+    world.demand("wild", 60.0 * MB);
+    world.run_until("caught", |world| world.quota("wild").is_some());
+    let (rule, window) = (world.policy.rules[0].clone(), Window::new(11, Duration::from_secs(1)));
+    let safety = Safety { window, burst: rule.burst, bound: world.policy.mute };
+    let (mut cuts, mut written, mut lately) = (Vec::new(), world.now, lately.iter().cycle());
+    while world.phase("wild") != Some(Phase::Holding) {
+        world.lately = *lately.next().unwrap();
+        let outcome = world.tick();
+        for act in outcome.acts.iter().filter(|act| act.tightens()) {
+            let intent = act.hold.intent.unwrap();
+            let (from, to) = (intent.from.unwrap(), intent.to.unwrap());
+            let floor = rule.floor.bound.max(safety.floor());
+            let at_rest = next(from, Some(from), act.hold.target, floor, &safety, KEY).unwrap();
+            cuts.push(Cut { from, to, at_rest, after: world.now.since(written) });
+            written = world.now;
+        }
+        assert!(world.now < Timestamp(1_000_000 + 3_600_000), "{cuts:?}");
+    }
+    cuts
+}
+
+fn lasting(limit: f64) -> Rule {
+    let mut rule =
+        Rule { limit: Limit::Total(limit), floor: Floor { bound: 1.0, times_baseline: None }, ..rule() };
+    (rule.hold.duration, rule.hold.longest) = (Duration::from_secs(7200), Duration::from_secs(7200));
+    rule
+}
+
+#[test]
+fn close_to_the_safe_floor_steps_are_small_and_lead_there() {
+    let mut world = World::new(policy(vec![lasting(1.0)]));
+    let cuts = cuts(&mut world, &[1.0]);
+    let small: Vec<f64> =
+        cuts.iter().filter(|cut| cut.small()).map(|cut| (1.0 - cut.to / cut.from) * 100.0).collect();
+    // In percent, as docs/quota-faults.md has it. All before them are larger.
+    assert!(small.len() <= 7 && small.iter().all(|cut| *cut >= 1.0), "{small:?}");
+    assert!(cuts.iter().filter(|cut| cut.from > 0.97 * MB).all(|cut| !cut.small()), "{cuts:?}");
+}
+
+#[test]
+fn a_cut_that_stays_small_is_made_after_a_while() {
+    let mut world = World::new(policy(vec![lasting(9.0 * MB)]));
+    // Each of its sensors shows half as much again as its bound, now and then, for good.
+    let cuts = cuts(&mut world, &[1.5]);
+    let small = cuts.iter().filter(|cut| cut.small() && !cut.at_rest.last).count();
+    assert!(small > 10, "{cuts:?}");
+    assert!(world.quota("wild").unwrap() <= 3.0 * MB * 1.01);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Each cut is one of a tenth or more, or the last one; or a larger one is not safe there, or did not become so in time.
+    #[test]
+    fn small_cuts_wait_and_nothing_stalls(
+        world in prop::sample::select(&WORLDS),
+        limit in prop_oneof![Just(1.0), 1.0 * MB..9.0 * MB],
+        lately in prop::collection::vec(prop_oneof![Just(1.0), 1.0..2.0f64], 1..40),
+    ) {
+        let mut world = world(policy(vec![lasting(limit)]));
+        let patience = crate::decide::settle(&world.policy, Window::new(11, Duration::from_secs(1))) * 2;
+        let goal = 0.694 * MB;
+        // Now and then the client is no faster than its bound.
+        let lately: Vec<f64> = lately.into_iter().chain([1.0; 60]).collect();
+        for cut in cuts(&mut world, &lately) {
+            let last = cut.at_rest.last && cut.to <= cut.at_rest.to;
+            let no_larger = !cut.at_rest.last && cut.at_rest.to > cut.from * 0.9;
+            prop_assert!(!cut.small() || last || no_larger || cut.after >= patience, "{cut:?}");
+        }
+        prop_assert!(world.quota("wild").unwrap() <= (limit / 3.0).max(goal) * 1.02);
     }
 }
