@@ -78,6 +78,22 @@ fn what_was_decided_too_long_ago_tightens_nothing_and_that_is_said() {
 }
 
 #[test]
+fn slow_brokers_tighten_nothing_and_are_no_fault_of_the_ledger() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().hesitates = Duration::from_millis(2_500);
+        let mut late = 0;
+        for _ in 0..20 {
+            let tick = bench.tick().await;
+            assert!(!tick.ledger_failed, "{tick:?}");
+            late += tick.faults.iter().filter(|fault| fault.contains("brokers took 2.5 s to tell")).count();
+        }
+        assert!(late > 1 && bench.sim.world().quotas.is_empty(), "{late}");
+    });
+}
+
+#[test]
 fn at_the_end_of_the_lease_nothing_is_written() {
     block_on(async {
         let mut bench = Bench::new();

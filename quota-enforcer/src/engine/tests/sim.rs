@@ -59,6 +59,8 @@ pub(super) struct World {
     pub(super) down: bool,
     /// How long the ledger takes to be written.
     pub(super) slow: Duration,
+    /// How long the laggard takes to answer.
+    pub(super) hesitates: Duration,
     pub(super) clock: Option<Arc<ManualClock>>,
     /// What is left of the lease, when it is not long.
     pub(super) lease: Option<Duration>,
@@ -105,6 +107,9 @@ impl Quotas for Sim {
         let mut world = self.world();
         if world.down && broker == LAGGARD {
             return Err(QuotaFault::Failed("no answer".to_owned()));
+        }
+        if let Some(clock) = world.clock.as_ref().filter(|_| broker == LAGGARD) {
+            clock.advance(world.hesitates);
         }
         let told = world.told_by(broker);
         let told: Snapshot = slots.iter().filter_map(|slot| Some((slot.clone(), told.get(slot)?))).collect();
