@@ -282,6 +282,10 @@ impl Engine {
         let unmarked = self.open(store).into_iter().filter(|hold| self.unanswered.contains_key(&hold.slot));
         let mut changes: Vec<Change> = unmarked.map(|hold| Change::Put(Fact::Hold(hold))).collect();
         let (mut entries, mut done) = (Vec::new(), Vec::new());
+        // They could come into effect until now, over whatever a human wrote after our look.
+        let unanswered =
+            settled.iter().filter_map(|(hold, _)| hold.intent.filter(|intent| intent.unanswered));
+        let unguarded: Vec<Duration> = unanswered.map(|intent| now.since(intent.at)).collect();
         for (hold, live) in settled {
             let Recovery { changes: own, event, why } = reconcile(&hold, live, now);
             let Some(event) = event else { continue };
@@ -303,6 +307,7 @@ impl Engine {
             store.commit(&changes, &entries).await?;
         }
         self.unanswered.clear();
+        unguarded.into_iter().for_each(|took| self.probe.unguarded(took));
         Ok(done)
     }
 }

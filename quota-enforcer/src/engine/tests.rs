@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-use sim::{Bench, Fate, HUMAN, MB, block_on, slot};
+use sim::{Bench, Fate, HUMAN, IN_FLIGHT, MB, block_on, slot};
 
 #[test]
 fn a_throttle_comes_and_goes_with_its_records() {
@@ -200,6 +200,9 @@ fn a_write_without_an_answer_that_is_made_twice_is_ours_both_times() {
                 ticks += 1;
             }
             assert!(ticks > 30, "{ticks}");
+            // Until now it could have overwritten somebody.
+            let longest = bench.windows.all().into_iter().max().unwrap();
+            assert!((IN_FLIGHT..IN_FLIGHT + Duration::from_secs(2)).contains(&longest), "{longest:?}");
             for _ in 0..200 {
                 assert!(bench.tick().await.faults.is_empty());
             }
