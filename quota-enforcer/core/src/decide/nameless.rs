@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 
 use super::Scene;
-use crate::entity::Client;
+use crate::entity::{Client, Entity};
 use crate::policy::{Measure, Rule};
 use crate::usage::{BrokerId, Index, Reading, Requirements, Unknown};
 
 /// That a client over the rule's threshold may hide among the series that name none of its kind. Whom the rule selects does not
-/// matter: nobody knows whose these are. They are taken for those of one client; what is protected no rule touches, and what
-/// was measured under other quotas, or is zero, hides nobody.
+/// matter: nobody knows whose these are. They are taken for those of one client; what is protected no rule touches, what
+/// another rule of the same key looks at is seen, and what was measured under other quotas, or is zero, hides nobody.
 pub(super) fn hidden(
     scene: &Scene<'_>,
     rule: &Rule,
@@ -33,7 +33,14 @@ pub(super) fn hidden(
     }
     let mut spared: BTreeMap<&Client, bool> = BTreeMap::new();
     readings.retain(|reading| {
-        let spares = || scene.policy.protected.find_client(&reading.client).is_some();
+        let spares = || {
+            scene.policy.protected.find_client(&reading.client).is_some()
+                || scene
+                    .policy
+                    .rules
+                    .iter()
+                    .any(|other| other.key == rule.key && sees(other, &reading.client))
+        };
         !*spared.entry(&reading.client).or_insert_with(spares)
     });
     if !exceed(rule, &readings, totals) {
@@ -44,6 +51,10 @@ pub(super) fn hidden(
         return Some(Unknown::NotANumber { broker: bad.broker });
     }
     Some(Unknown::Nameless { series: readings.len(), rate, key: rule.key, entity: rule.entity })
+}
+
+fn sees(rule: &Rule, client: &Client) -> bool {
+    Entity::of(rule.entity, client).is_some_and(|entity| rule.select.selects(&entity))
 }
 
 /// One client with all these readings would be over, by the rule's measure; what is no number, and a share of what is not known, may

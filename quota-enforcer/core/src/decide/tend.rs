@@ -88,11 +88,17 @@ fn sentinel(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) {
     if taken_over(scene, hold, outcome) {
         return;
     }
-    let wanted = scene.policy.rules.iter().any(|rule| {
-        rule.mode > Mode::Observe && rule.sentinel.is_some() && super::sentinel::slot(rule) == hold.slot
-    });
-    if !wanted {
+    let Some(value) = super::sentinel::value(scene, &hold.slot) else {
         outcome.acts.push(release(scene, hold, None, "no rule needs it any more".to_owned()));
+        return;
+    };
+    if !same(Some(value), Some(hold.target)) {
+        let why = format!("its rule asks for {} instead", human(hold.slot.key, value));
+        match scene.forbids(&hold.slot) {
+            // Without one, clients of this kind cannot be measured: the next tick sets the new one.
+            None => outcome.acts.push(release(scene, hold, None, why)),
+            Some(by) => outcome.verdicts.push(held(hold, None, format!("{why}, but {by}"))),
+        }
         return;
     }
     let mut others = scene.snapshot.clone();

@@ -86,6 +86,13 @@ fn what_hides_nobody_is_not_told() {
     assert_eq!(hidden(&world.tick()).len(), 0);
     world.demand("other", 20.0 * MB);
     assert!(hidden(&world.tick())[0].starts_with("3 series with 20.00 MB/s"));
+    // A rule for client ids that looks at some of them, and at all.
+    let select =
+        |pattern: &str| Select { client_ids: vec![Pattern(pattern.to_owned())], ..Select::default() };
+    world.policy.rules.push(Rule { name: "ids".to_owned(), select: select("x*"), ..rule() });
+    assert_eq!(hidden(&world.tick()).len(), 1);
+    world.policy.rules[1].select = select("*");
+    assert_eq!(hidden(&world.tick()).len(), 0);
 }
 
 #[test]

@@ -111,6 +111,8 @@ pub(super) struct World {
     /// The controller takes no quota.
     pub(super) refuses: bool,
     pub(super) unscraped: Vec<i32>,
+    /// How much higher than the rate the highest one of a moment ago was.
+    pub(super) lately: f64,
     /// Between two ticks.
     step: Duration,
     /// Each broker's first scrape after the start; the next ones follow in the evidence's interval.
@@ -140,6 +142,7 @@ impl World {
             no_snapshot: false,
             refuses: false,
             unscraped: Vec::new(),
+            lately: 1.0,
             step: Duration::from_secs(1),
             offsets: BROKERS.into_iter().map(|broker| (broker, Duration::ZERO)).collect(),
             started: Timestamp(1_000_000),
@@ -222,7 +225,8 @@ impl World {
                     Some(bound) if bound < wanted => bound,
                     _ => wanted,
                 };
-                self.last.readings.push(Reading { broker, client: tags(name), rate, peak: rate, at });
+                let peak = rate * self.lately;
+                self.last.readings.push(Reading { broker, client: tags(name), rate, peak, at });
             }
         }
         // Prometheus is asked for no more.
