@@ -55,7 +55,8 @@ impl Meters {
             ledger_failures: Counter::default(),
             events: Family::default(),
             stages: Family::new_with_constructor(seconds),
-            unguarded: Histogram::new(exponential_buckets(0.000_25, 2.0, 15)),
+            // A write without an answer may come for more than a minute and a half: up to 131 s.
+            unguarded: Histogram::new(exponential_buckets(0.000_25, 2.0, 20)),
         };
         // Its names are whole already.
         registry.register_collector(Box::new(Gauges(status)));
@@ -75,7 +76,8 @@ impl Meters {
         );
         registry.register(
             "unguarded_seconds",
-            "Time between looking at a quota and having written it, in which a human's write would be lost",
+            "Time between looking at a quota and having written it, or until a write without an answer can come no more: a human's write \
+             would be lost in it",
             meters.unguarded.clone(),
         );
         meters
@@ -185,7 +187,7 @@ fn per_rule(status: &Status, encoder: &mut DescriptorEncoder<'_>) -> Result<(), 
     }
     let mut metric = encoder.encode_descriptor(
         "quota_enforcer_rule_unknown",
-        "The rule as a whole cannot be measured",
+        "The rule cannot measure its clients, or not all of them",
         None,
         prometheus_client::metrics::MetricType::Gauge,
     )?;

@@ -84,7 +84,7 @@ pub struct Status {
     pub capped: Vec<Cap>,
     /// How many clients each rule saw.
     pub seen: BTreeMap<String, usize>,
-    /// Clients that are not calm, and rules that cannot be measured.
+    /// Clients that are not calm, and rules that cannot measure all of theirs.
     pub verdicts: Vec<Verdict>,
     /// Quotas of ours.
     pub holds: Vec<Hold>,

@@ -2,7 +2,8 @@
 //!
 //! Each tick every hold is tended first (is it still ours, does it bite, is the next step due, has the client calmed
 //! down), then every rule looks at its clients, and what it would throttle goes through the guards: protection,
-//! exemption, pause, budget, hazards of the write, caps. Every client that is not calm gets a verdict with the reason.
+//! exemption, pause, budget, hazards of the write, caps. Every client that is not calm gets a verdict with the reason, and so
+//! does every rule that cannot see all of its clients.
 
 mod act;
 mod caps;
@@ -11,6 +12,8 @@ mod enter;
 mod judge;
 mod measure;
 mod memory;
+mod named;
+mod nameless;
 mod sentinel;
 mod spread;
 mod tend;
@@ -197,6 +200,7 @@ pub fn decide(
     let scene = Scene { policy, observation, snapshot, ledger, indexes, quotas, window, now };
 
     memory.notice_levels(&scene);
+    memory.named.notice(&scene);
     memory.above.retain(|slot, _| ledger.holds.contains_key(slot));
     memory.changes.notice(ledger, now);
     tend::holds(&scene, memory, &mut outcome);

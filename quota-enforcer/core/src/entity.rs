@@ -54,6 +54,19 @@ pub enum Kind {
     Pair,
 }
 
+impl Kind {
+    /// A client's known tags name an entity of this shape.
+    #[must_use]
+    pub fn is_named_by(self, client: &Client) -> bool {
+        let (user, client_id) = (client.user.is_some(), client.client_id.is_some());
+        match self {
+            Self::User => user,
+            Self::ClientId => client_id,
+            Self::Pair => user && client_id,
+        }
+    }
+}
+
 impl Entity {
     /// The entity of a user.
     pub fn user(name: impl Into<String>) -> Self {

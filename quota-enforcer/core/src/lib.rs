@@ -11,7 +11,7 @@
 //! ```
 //!
 //! - [`entity`], [`quota`], [`resolve`]: what Kafka knows: entities, quotas, which of eight levels binds a client.
-//! - [`hazard`]: what a write would do besides what it is meant to do: shadow, escape, relabel.
+//! - [`hazard`]: what a write would do besides what it is meant to do: shadow, loosen, let escape.
 //! - [`step`], [`allot`]: how far a bound may be cut at once, and what bound a limit means on each broker.
 //! - [`usage`]: measured rates with age and coverage; what is missing is unknown, never zero.
 //! - [`policy`]: what may be done to whom.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::entity::{Client, Entity};
+use crate::entity::{Client, Entity, Kind};
 use crate::quota::Key;
 use crate::resolve;
 use crate::time::Timestamp;
@@ -106,7 +106,18 @@ impl Rates {
 pub enum Unknown {
     /// No series at all carries the labels that this kind of entity needs.
     NoSeries,
-    /// The entity has no series (any more).
+    /// Some series do not name what this kind of entity needs, and a client above the threshold may hide among them.
+    Nameless {
+        /// How many.
+        series: usize,
+        /// What they tell together, in the key's unit.
+        rate: f64,
+        /// What they measure.
+        key: Key,
+        /// What they do not name.
+        entity: Kind,
+    },
+    /// The entity has no series (any more), or only such as are left of one that is measured by other labels now.
     Vanished,
     /// Too few brokers were scraped.
     Coverage {
@@ -143,6 +154,18 @@ impl fmt::Display for Unknown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeries => f.write_str("no series carries the labels that this kind of entity needs"),
+            Self::Nameless { series, rate, key, entity } => {
+                let name = match entity {
+                    Kind::User => "name no user",
+                    Kind::ClientId => "name no client id",
+                    Kind::Pair => "do not name both user and client id",
+                };
+                let rate = human(*key, *rate);
+                write!(
+                    f,
+                    "{series} series with {rate} {name}: who is above the threshold may hide among them"
+                )
+            }
             Self::Vanished => f.write_str("the entity has no series"),
             Self::Coverage { scraped, brokers } => {
                 write!(f, "only {scraped} of {brokers} brokers were scraped in time")

@@ -165,6 +165,7 @@ fn in_words(rule: &OfRule, of: &OfKey) -> String {
     let mode = rule.info.mode.name();
     let verdict = match &rule.verdict {
         Some(verdict) => format!("{}: {}", verdict.state.name(), verdict.why),
+        None if of.unknown.is_some() => "not measured".to_owned(),
         None => "calm".to_owned(),
     };
     let baseline =

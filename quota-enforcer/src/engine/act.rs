@@ -135,7 +135,9 @@ impl Engine {
         if changes.is_empty() && entries.is_empty() {
             return Ok(performed);
         }
+        let began = self.clock.monotonic();
         commit(store, &changes, &entries).await?;
+        let ledger = self.since(began);
         watch.reached(Stage::Intended);
 
         let writes: Vec<(Hold, Intent)> = acts
@@ -151,6 +153,7 @@ impl Engine {
         let slots: Vec<Slot> = writes.iter().map(|(hold, _)| hold.slot.clone()).collect();
         let before = self.agreed(&slots, &brokers).instrument(info_span!("describe")).await;
         watch.reached(Stage::Described);
+        let brokers_took = self.since(looked);
         let late = self.since(decided) > REACTION;
         let short = store.lease_left() <= self.limits.request;
         let (mut expected, mut settled) = (Vec::new(), Vec::new());
@@ -163,8 +166,8 @@ impl Engine {
                 None => "the brokers do not agree on it, or too few answer".to_owned(),
                 // The client may have grown since, so that what was safe then may mute it for too long now.
                 Some(_) if late && hold.tightens() => {
-                    performed.late = true;
-                    format!("more than {} s went by since it was decided", REACTION.as_secs())
+                    performed.late = ledger > REACTION;
+                    went_by(ledger, brokers_took)
                 }
                 Some(_) if short => "the lease ends too soon to write".to_owned(),
                 Some(_) => {
@@ -282,6 +285,10 @@ impl Engine {
         let unmarked = self.open(store).into_iter().filter(|hold| self.unanswered.contains_key(&hold.slot));
         let mut changes: Vec<Change> = unmarked.map(|hold| Change::Put(Fact::Hold(hold))).collect();
         let (mut entries, mut done) = (Vec::new(), Vec::new());
+        // They could come into effect until now, over whatever a human wrote after our look.
+        let unanswered =
+            settled.iter().filter_map(|(hold, _)| hold.intent.filter(|intent| intent.unanswered));
+        let unguarded: Vec<Duration> = unanswered.map(|intent| now.since(intent.at)).collect();
         for (hold, live) in settled {
             let Recovery { changes: own, event, why } = reconcile(&hold, live, now);
             let Some(event) = event else { continue };
@@ -303,6 +310,7 @@ impl Engine {
             commit(store, &changes, &entries).await?;
         }
         self.unanswered.clear();
+        unguarded.into_iter().for_each(|took| self.probe.unguarded(took));
         Ok(done)
     }
 }
@@ -310,6 +318,15 @@ impl Engine {
 #[tracing::instrument(skip_all, fields(entries = entries.len()))]
 async fn commit(store: &dyn LedgerStore, changes: &[Change], entries: &[Entry]) -> Result<(), LedgerFault> {
     store.commit(changes, entries).await.map(drop)
+}
+
+/// Why something was not written in time: a ledger that is slow is another matter than brokers that are.
+fn went_by(ledger: Duration, brokers: Duration) -> String {
+    let by = match ledger > REACTION {
+        true => format!("the ledger took {:.1} s to be written", ledger.as_secs_f64()),
+        false => format!("brokers took {:.1} s to tell what stands", brokers.as_secs_f64()),
+    };
+    format!("more than {} s went by since it was decided: {by}", REACTION.as_secs())
 }
 
 fn change(act: &Act) -> Change {

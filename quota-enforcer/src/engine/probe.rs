@@ -52,7 +52,8 @@ impl Stage {
 pub trait Probe: Send + Sync {
     /// A stage was reached. Only ticks that act go beyond [`Stage::Decided`].
     fn reached(&self, stage: Stage, took: Duration);
-    /// A write was made, this long after what stood there was asked for: somebody else's write meanwhile would be lost.
+    /// A write was made, this long after what stood there was asked for: somebody else's write meanwhile would be lost. One without
+    /// an answer could be made until it was settled.
     fn unguarded(&self, _took: Duration) {}
 }
 

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-use sim::{Bench, Fate, HUMAN, MB, block_on, slot};
+use sim::{Bench, Fate, HUMAN, IN_FLIGHT, MB, block_on, slot};
 
 #[test]
 fn a_throttle_comes_and_goes_with_its_records() {
@@ -75,6 +75,22 @@ fn what_was_decided_too_long_ago_tightens_nothing_and_that_is_said() {
         let order = Order::Release { entity: slot("wild").entity, key: None };
         bench.engine.order(&sim, &order, "ops", "enough").await.unwrap();
         assert!(sim.world().quotas.is_empty());
+    });
+}
+
+#[test]
+fn slow_brokers_tighten_nothing_and_are_no_fault_of_the_ledger() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().hesitates = Duration::from_millis(2_500);
+        let mut late = 0;
+        for _ in 0..20 {
+            let tick = bench.tick().await;
+            assert!(!tick.ledger_failed, "{tick:?}");
+            late += tick.faults.iter().filter(|fault| fault.contains("brokers took 2.5 s to tell")).count();
+        }
+        assert!(late > 1 && bench.sim.world().quotas.is_empty(), "{late}");
     });
 }
 
@@ -185,6 +201,9 @@ fn a_write_without_an_answer_that_is_made_twice_is_ours_both_times() {
                 ticks += 1;
             }
             assert!(ticks > 30, "{ticks}");
+            // Until now it could have overwritten somebody.
+            let longest = bench.windows.all().into_iter().max().unwrap();
+            assert!((IN_FLIGHT..IN_FLIGHT + Duration::from_secs(2)).contains(&longest), "{longest:?}");
             for _ in 0..200 {
                 assert!(bench.tick().await.faults.is_empty());
             }

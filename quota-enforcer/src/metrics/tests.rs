@@ -127,3 +127,17 @@ fn it_is_told_when_throttles_of_ours_end() {
     let line = r#"quota_enforcer_expires_timestamp_seconds{rule="greedy",entity="user=held",key="producer_byte_rate"} 1.5"#;
     assert_eq!(told, [line]);
 }
+
+#[test]
+fn windows_of_a_minute_and_a_half_fall_into_a_bucket() {
+    let (_keep, status) = watch::channel(Arc::new(Status::default()));
+    let mut registry = Registry::default();
+    Meters::register(&mut registry, status).unguarded(Duration::from_secs(100));
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    let bucket =
+        |le: &str, count: u32| format!("quota_enforcer_unguarded_seconds_bucket{{le=\"{le}\"}} {count}");
+    for line in [bucket("65.536", 0), bucket("131.072", 1)] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quota_enforcer_core::decide::Verdict;
+use quota_enforcer_core::decide::{State, Verdict};
 use quota_enforcer_core::entity::{Client, Entity};
 use quota_enforcer_core::hazard;
 use quota_enforcer_core::ledger::{Exemption, Hold, Offence};
@@ -10,7 +10,7 @@ use quota_enforcer_core::policy::Rule;
 use quota_enforcer_core::quota::{Key, Slot};
 use quota_enforcer_core::resolve;
 use quota_enforcer_core::time::Timestamp;
-use quota_enforcer_core::usage::{BrokerId, Index, Requirements};
+use quota_enforcer_core::usage::{BrokerId, Index, Requirements, Unknown};
 use serde::{Deserialize, Serialize};
 
 use super::Seen;
@@ -90,7 +90,7 @@ pub struct OfRule {
     pub info: RuleInfo,
     /// Its own baseline, in the key's unit, where the rule has one.
     pub baseline: Option<f64>,
-    /// What the rule thinks; absent: it is calm.
+    /// What the rule thinks; absent: it is calm, or not measured where [`OfKey::unknown`] says why.
     pub verdict: Option<Verdict>,
 }
 
@@ -129,7 +129,7 @@ fn of_key(entity: &Entity, key: Key, seen: &Seen) -> OfKey {
         unsure: Vec::new(),
         unknown: None,
         usage: Vec::new(),
-        rules: of_rules(entity, key, seen),
+        rules: Vec::new(),
         offence: seen.ledger.offences.get(&slot).cloned(),
         write: None,
         hold,
@@ -150,6 +150,7 @@ fn of_key(entity: &Entity, key: Key, seen: &Seen) -> OfKey {
         }
         None => explained.unknown = Some(format!("no rule measures {key}, or its usage could not be read")),
     }
+    explained.rules = of_rules(entity, key, seen, explained.unknown.is_none());
     if let Some(quotas) = &quotas {
         binding(entity, quotas, &mut explained);
         explained.write = write(entity, seen, quotas, index.as_ref(), &explained);
@@ -193,9 +194,13 @@ fn usage(entity: &Entity, index: &Index<'_>) -> Vec<OnBroker> {
     brokers.into_values().collect()
 }
 
-fn of_rules(entity: &Entity, key: Key, seen: &Seen) -> Vec<OfRule> {
+fn of_rules(entity: &Entity, key: Key, seen: &Seen, measured: bool) -> Vec<OfRule> {
     let concerns = |rule: &&Rule| {
         rule.key == key && rule.entity == entity.kind() && rule.select.selects(entity) && !entity.is_default()
+    };
+    // Among the series that name nobody is none of who is measured.
+    let elsewhere = |verdict: &Verdict| {
+        measured && matches!(verdict.state, State::Unknown { reason: Unknown::Nameless { .. } })
     };
     let explain = |rule: &Rule| {
         let verdicts = seen.tick.outcome.verdicts.iter().filter(|verdict| verdict.rule == rule.name);
@@ -209,7 +214,9 @@ fn of_rules(entity: &Entity, key: Key, seen: &Seen) -> Vec<OfRule> {
                 .get(&rule.name)
                 .and_then(|baselines| baselines.get(entity))
                 .copied(),
-            verdict: own.or_else(|| verdicts.clone().find(|verdict| verdict.entity.is_none())).cloned(),
+            verdict: own
+                .or_else(|| verdicts.clone().find(|verdict| verdict.entity.is_none() && !elsewhere(verdict)))
+                .cloned(),
         }
     };
     seen.policy.rules.iter().filter(concerns).map(explain).collect()

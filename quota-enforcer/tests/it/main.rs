@@ -10,6 +10,7 @@
 mod api;
 mod cli;
 mod daemon;
+mod explain;
 mod faults;
 mod fixtures;
 mod ledger;

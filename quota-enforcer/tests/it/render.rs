@@ -206,6 +206,8 @@ fn a_plan() {
 #[test]
 fn an_explanation() {
     let bound = |entity: &str, value| Bound { entity: entity.parse().unwrap(), value };
+    let info = RuleInfo { rule: "other".to_owned(), mode: Mode::Observe, owner: None, runbook_url: None };
+    let other = OfRule { info, baseline: None, verdict: None };
     let key = OfKey {
         key: Key::ProducerByteRate,
         quotas_known: true,
@@ -223,16 +225,7 @@ fn an_explanation() {
                 baseline: Some(1e6),
                 verdict: Some(verdict(Some("user=wild"), State::Held { phase: Phase::Cutting }, "being cut")),
             },
-            OfRule {
-                info: RuleInfo {
-                    rule: "other".to_owned(),
-                    mode: Mode::Observe,
-                    owner: None,
-                    runbook_url: None,
-                },
-                baseline: None,
-                verdict: None,
-            },
+            other.clone(),
         ],
         hold: Some(hold("user=wild")),
         offence: Some(Offence {
@@ -255,7 +248,7 @@ fn an_explanation() {
         unsure: Vec::new(),
         unknown: Some("only 1 of 3 brokers were scraped in time".to_owned()),
         usage: Vec::new(),
-        rules: Vec::new(),
+        rules: vec![other],
         hold: None,
         offence: None,
         write: None,
@@ -264,6 +257,7 @@ fn an_explanation() {
         key: Key::RequestPercentage,
         quotas_known: true,
         unknown: None,
+        rules: Vec::new(),
         write: Some(Write { to: 80.0, hazards: Vec::new() }),
         ..blind.clone()
     };

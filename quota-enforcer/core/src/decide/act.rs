@@ -7,7 +7,8 @@ use super::measure::Measured;
 use crate::audit::Event;
 use crate::ledger::{Hold, Intent, Phase};
 use crate::policy::{Measure, Rule};
-use crate::time::Timestamp;
+use crate::step::{Safety, Step};
+use crate::time::{Timestamp, millis};
 use crate::usage::human;
 
 /// One thing to do. With an intent in the hold: write the ledger, write the quota, read back, reconcile. Without: record.
@@ -93,6 +94,24 @@ pub(super) fn evidence(rule: &Rule, measured: &Measured, hold: &Hold) -> Value {
         "limit": hold.limit,
         "offence": hold.offence,
     })
+}
+
+/// What a step's size follows from, so that [`crate::step::next`] gives it again from a record alone: with `bound` for what stood
+/// and `target`. Bounds and rates are in the key's unit.
+pub(super) fn sized(mut evidence: Value, peak: f64, floor: f64, safety: &Safety, step: &Step) -> Value {
+    let inputs = json!({
+        "peak": peak,
+        "floor": floor,
+        "longest_window_ms": millis(safety.window.longest),
+        "shortest_window_ms": millis(safety.window.shortest),
+        "burst_bytes": safety.burst.bytes(),
+        "mute_bound_ms": millis(safety.bound),
+        "mute_ms": millis(step.mute),
+    });
+    if let (Value::Object(fields), Value::Object(inputs)) = (&mut evidence, inputs) {
+        fields.extend(inputs);
+    }
+    evidence
 }
 
 /// A measured value, for people.

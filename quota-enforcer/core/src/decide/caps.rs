@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::judge::Proposal;
-use super::{Block, Cap, Memory, Outcome, Scene};
+use super::{Block, Cap, Memory, Outcome, Scene, State, Verdict};
 use crate::quota::Key;
+use crate::usage::Unknown;
 
 /// Lets all proposals through, or none of those that would pass a cap.
 pub(super) fn admit(scene: &Scene<'_>, memory: &Memory, proposals: Vec<Proposal>, outcome: &mut Outcome) {
@@ -25,14 +26,15 @@ pub(super) fn admit(scene: &Scene<'_>, memory: &Memory, proposals: Vec<Proposal>
         None
     };
     for (key, proposals) in wanted {
-        match over_all.or_else(|| over_shares(scene, key, &proposals)) {
-            None => {
+        match over_all.map_or_else(|| over_shares(scene, key, &proposals), |cap| Ok(Some(cap))) {
+            Ok(None) => {
                 for proposal in proposals {
                     outcome.verdicts.push(proposal.verdict);
                     outcome.acts.push(proposal.act);
                 }
             }
-            Some(cap) => refuse(proposals, cap, outcome),
+            Ok(Some(cap)) => refuse(proposals, cap, outcome),
+            Err(reason) => not_known(scene, proposals, &reason, outcome),
         }
     }
     hold_steps(scene, memory, outcome);
@@ -53,24 +55,22 @@ fn first_per_slot(proposals: Vec<Proposal>, outcome: &mut Outcome) -> Vec<Propos
     kept
 }
 
-fn over_shares(scene: &Scene<'_>, key: Key, proposals: &[Proposal]) -> Option<Cap> {
+/// The share that these would pass; an error where it is not known of what it would be a share.
+fn over_shares(scene: &Scene<'_>, key: Key, proposals: &[Proposal]) -> Result<Option<Cap>, Unknown> {
     let caps = &scene.policy.caps;
-    let index = scene.index(key).ok()?;
+    let index = scene.index(key)?;
     let held: Vec<_> = scene.ledger.throttles().filter(|hold| hold.slot.key == key).collect();
     let throttled = held.len() + proposals.len();
     let clients = clients(scene, key);
     if throttled > 1 && throttled as f64 > caps.share_of_clients * clients as f64 {
-        return Some(Cap::ShareOfClients);
+        return Ok(Some(Cap::ShareOfClients));
     }
-    let Ok(totals) = index.totals(&scene.needs(crate::time::Timestamp(i64::MIN)), scene.now) else {
-        // A share of what is not known is not known.
-        return Some(Cap::ShareOfTraffic);
-    };
+    let totals = index.totals(&scene.needs(crate::time::Timestamp(i64::MIN)), scene.now)?;
     let total: f64 = totals.values().sum();
     // What held clients used when they were caught is what they would use.
     let traffic: f64 = proposals.iter().map(|proposal| proposal.traffic).sum::<f64>()
         + held.iter().map(|hold| hold.caught_at_total.min(total)).sum::<f64>();
-    (traffic > caps.share_of_traffic * total).then_some(Cap::ShareOfTraffic)
+    Ok((traffic > caps.share_of_traffic * total).then_some(Cap::ShareOfTraffic))
 }
 
 /// Distinct tag sets of the key's sensors.
@@ -85,6 +85,22 @@ fn refuse(proposals: Vec<Proposal>, cap: Cap, outcome: &mut Outcome) {
         outcome.capped.push(cap);
     }
     outcome.verdicts.extend(proposals.into_iter().map(|proposal| proposal.verdict.but(Block::Cap { cap })));
+}
+
+/// Too little is known to say whether a cap is reached: the clients are unknown, and so are their rules as a whole, for these can
+/// throttle nobody.
+fn not_known(scene: &Scene<'_>, proposals: Vec<Proposal>, reason: &Unknown, outcome: &mut Outcome) {
+    let told = |outcome: &Outcome, rule: &str| {
+        let state = State::Unknown { reason: reason.clone() };
+        let whole = |verdict: &Verdict| verdict.entity.is_none() && verdict.state == state;
+        outcome.verdicts.iter().any(|verdict| verdict.rule == rule && whole(verdict))
+    };
+    for proposal in proposals {
+        if let Some(rule) = scene.rule(&proposal.verdict.rule).filter(|rule| !told(outcome, &rule.name)) {
+            outcome.verdicts.push(Verdict::unknown(rule, None, reason.clone()));
+        }
+        outcome.verdicts.push(proposal.verdict.but_unknown(reason.clone()));
+    }
 }
 
 /// Steps of holds that would pass the cap on changes wait for the next tick, in the order of their slots.

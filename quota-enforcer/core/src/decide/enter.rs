@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::act::value;
 use super::judge::{Proposal, judge};
 use super::measure::{self, Measured, measure};
+use super::nameless;
 use super::track::Sample;
 use super::{Block, Memory, Outcome, Scene, State, Verdict, slot};
 use crate::entity::Entity;
@@ -27,7 +28,7 @@ fn look(
     outcome: &mut Outcome,
     found: &mut Vec<Proposal>,
 ) {
-    let not_before = memory.settled(rule.key);
+    let not_before = memory.settled(rule.key, rule.entity);
     let needs = scene.needs(not_before);
     let checked = scene.index(rule.key).and_then(|index| index.coverage(&needs, scene.now).map(|_| index));
     let index = match checked {
@@ -36,17 +37,22 @@ fn look(
     };
     let entities = candidates(rule, index.readings());
     outcome.seen.insert(rule.name.clone(), entities.len());
-    if entities.is_empty()
-        && !index.readings().any(|reading| Entity::of(rule.entity, &reading.client).is_some())
-    {
+    if entities.is_empty() && !index.readings().any(|reading| rule.entity.is_named_by(&reading.client)) {
         return outcome.verdicts.push(Verdict::unknown(rule, None, Unknown::NoSeries));
     }
-    let lacks = measure::lacks(scene, rule, &entities).into_iter();
-    outcome.verdicts.extend(lacks.map(|reason| Verdict::unknown(rule, None, reason)));
+    let lacks = measure::lacks(scene, rule, &entities);
+    let told = !lacks.is_empty();
+    outcome.verdicts.extend(lacks.into_iter().map(|reason| Verdict::unknown(rule, None, reason)));
     let totals = index.totals(&needs, scene.now);
+    // Whom it does measure it judges all the same.
+    let hidden = nameless::hidden(scene, rule, index, &needs, &totals);
+    let not_a_number = matches!(hidden, Some(Unknown::NotANumber { .. }));
+    outcome.verdicts.extend(hidden.map(|reason| Verdict::unknown(rule, None, reason)));
+    let mut view = View::default();
     for entity in &entities {
         if let Some(hold) = scene.ledger.holds.get(&slot(rule, entity)) {
             // Its own hold was tended already.
+            view.take(held_unknown(outcome, rule, entity));
             if hold.rule != rule.name {
                 let by = Block::OtherRule { rule: hold.rule.clone() };
                 outcome.verdicts.push(Verdict::blocked(rule, entity, by));
@@ -54,8 +60,12 @@ fn look(
             continue;
         }
         let measured = match measure(scene, rule, entity, not_before, &totals) {
-            Ok(measured) => measured,
+            Ok(measured) => {
+                view.take(None);
+                measured
+            }
             Err(reason) => {
+                view.take(Some(&reason));
                 outcome.verdicts.push(Verdict::unknown(rule, Some(entity.clone()), reason));
                 continue;
             }
@@ -79,6 +89,41 @@ fn look(
             Ok(proposal) => found.push(proposal),
             Err(verdict) => outcome.verdicts.push(*verdict),
         }
+    }
+    // A rule that said already what it lacks needs no second reason.
+    let blind = view.blind().filter(|_| !told && !not_a_number);
+    outcome.verdicts.extend(blind.map(|reason| Verdict::unknown(rule, None, reason)));
+}
+
+/// How many of its clients a rule could measure.
+#[derive(Default)]
+struct View {
+    measured: bool,
+    /// The first reason why one could not be. That readings settle after a write is none: it passes by itself.
+    reason: Option<Unknown>,
+}
+
+impl View {
+    fn take(&mut self, unknown: Option<&Unknown>) {
+        match unknown {
+            None => self.measured = true,
+            Some(Unknown::Settling { .. }) => {}
+            Some(reason) => drop(self.reason.get_or_insert_with(|| reason.clone())),
+        }
+    }
+
+    /// Why none of them could be measured, if none could: then the rule is blind as a whole.
+    fn blind(self) -> Option<Unknown> {
+        self.reason.filter(|_| !self.measured)
+    }
+}
+
+/// Why a client that is held is not known.
+fn held_unknown<'a>(outcome: &'a Outcome, rule: &Rule, entity: &Entity) -> Option<&'a Unknown> {
+    let of = |verdict: &&Verdict| verdict.key == rule.key && verdict.entity.as_ref() == Some(entity);
+    match &outcome.verdicts.iter().find(of)?.state {
+        State::Unknown { reason } => Some(reason),
+        _ => None,
     }
 }
 

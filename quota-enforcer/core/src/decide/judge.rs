@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::act::{evidence, value};
+use super::act::{evidence, sized, value};
 use super::measure::{Measured, baseline, burn};
 use super::spread::spread;
 use super::{Act, Block, Scene, State, Verdict, slot, words};
@@ -13,6 +13,7 @@ use crate::hazard;
 use crate::ledger::{Hold, Purpose};
 use crate::policy::{Limit, Mode, Rule};
 use crate::step;
+use crate::time::millis;
 use crate::usage::{Unknown, human};
 
 /// A client that a rule would throttle, were there no caps.
@@ -92,9 +93,23 @@ fn throttle(
     if target >= worst {
         return Err(too_low());
     }
-    let peak = measured.rates.peak().max(worst) + rise;
-    let step = step::next(peak, None, target, floor, &scene.safety(rule), rule.key);
-    let step = step.filter(|step| step.to < worst).ok_or_else(too_low)?;
+    let lately = measured.rates.peak().max(worst);
+    let peak = lately + rise;
+    let safety = scene.safety(rule);
+    let step = |peak: f64| {
+        let step = step::next(peak, None, target, floor, &safety, rule.key);
+        step.filter(|step| step.to < worst)
+    };
+    let step = step(peak).ok_or_else(|| {
+        let mute_ms = millis(safety.bound);
+        if step(lately).is_some() {
+            block(Block::Rising { mute_ms })
+        } else if step(worst).is_some() {
+            block(Block::Falling { mute_ms })
+        } else {
+            too_low()
+        }
+    })?;
     let members = scene.members(rule, entity);
     let hazards = scene
         .quotas
@@ -130,7 +145,7 @@ fn throttle(
         human(rule.key, step.to),
         human(rule.key, target)
     );
-    let mut evidence = evidence(rule, measured, &hold);
+    let mut evidence = sized(evidence(rule, measured, &hold), peak, floor, &safety, &step);
     if let (Some(fields), Some(guard)) = (evidence.as_object_mut(), &rule.when) {
         fields.insert(
             "slo".to_owned(),

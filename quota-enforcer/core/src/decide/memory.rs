@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::Scene;
 use super::changes::Changes;
+use super::named::NamedUsers;
 use super::track::Track;
-use crate::entity::Entity;
+use crate::entity::{Entity, Kind};
 use crate::quota::{Key, Slot};
 use crate::resolve::Levels;
 use crate::time::Timestamp;
@@ -19,6 +20,8 @@ pub struct Memory {
     levels: BTreeMap<Key, (Levels, BTreeSet<Entity>)>,
     /// Readings of a key count from here on.
     settled: BTreeMap<Key, Timestamp>,
+    /// Client ids whose series may have fallen silent.
+    pub(super) named: NamedUsers,
     /// When quotas were tightened within the last minute.
     pub(super) changes: Changes,
     /// Since which sample the rate has been above a bound of ours.
@@ -49,8 +52,11 @@ impl Memory {
         }
     }
 
-    pub(super) fn settled(&self, key: Key) -> Timestamp {
-        self.settled.get(&key).copied().unwrap_or(Timestamp(i64::MIN))
+    /// From when on readings of entities of this kind count.
+    pub(super) fn settled(&self, key: Key, kind: Kind) -> Timestamp {
+        let settled = self.settled.get(&key).copied().unwrap_or(Timestamp(i64::MIN));
+        // Whoever has a quota of their own takes series away from client ids only.
+        if kind == Kind::ClientId { settled.max(self.named.settled(key)) } else { settled }
     }
 
     /// Clients that were not seen for a while, and rules that are gone.

@@ -16,6 +16,13 @@ pub(super) fn slot(rule: &Rule) -> Slot {
     Slot { entity: Entity::default_of(rule.entity), key: rule.key }
 }
 
+/// The default that stands there for the first rule that wants one, as Kafka takes it.
+pub(super) fn value(scene: &Scene<'_>, at: &Slot) -> Option<f64> {
+    let wanting = scene.policy.rules.iter().filter(|rule| rule.mode > Mode::Observe && slot(rule) == *at);
+    let mut values = wanting.filter_map(|rule| Some(rule.key.rounded(rule.sentinel?)));
+    values.next()
+}
+
 /// Sets those that rules want and nothing forbids.
 pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
     for rule in &scene.policy.rules {

@@ -88,11 +88,17 @@ fn sentinel(scene: &Scene<'_>, hold: &Hold, outcome: &mut Outcome) {
     if taken_over(scene, hold, outcome) {
         return;
     }
-    let wanted = scene.policy.rules.iter().any(|rule| {
-        rule.mode > Mode::Observe && rule.sentinel.is_some() && super::sentinel::slot(rule) == hold.slot
-    });
-    if !wanted {
+    let Some(value) = super::sentinel::value(scene, &hold.slot) else {
         outcome.acts.push(release(scene, hold, None, "no rule needs it any more".to_owned()));
+        return;
+    };
+    if !same(Some(value), Some(hold.target)) {
+        let why = format!("its rule asks for {} instead", human(hold.slot.key, value));
+        match scene.forbids(&hold.slot) {
+            // Without one, clients of this kind cannot be measured: the next tick sets the new one.
+            None => outcome.acts.push(release(scene, hold, None, why)),
+            Some(by) => outcome.verdicts.push(held(hold, None, format!("{why}, but {by}"))),
+        }
         return;
     }
     let mut others = scene.snapshot.clone();
@@ -127,11 +133,14 @@ fn throttle(scene: &Scene<'_>, memory: &mut Memory, hold: &Hold, outcome: &mut O
         return;
     }
     let written = hold.written.unwrap_or(hold.since);
-    let not_before = memory.settled(hold.slot.key).max(written + scene.settle());
-    let totals = scene
-        .index(rule.key)
-        .and_then(|index| index.totals(&scene.needs(memory.settled(rule.key)), scene.now));
-    match measure(scene, rule, &hold.slot.entity, not_before, &totals) {
+    let settled = memory.settled(rule.key, rule.entity);
+    let not_before = settled.max(written + scene.settle());
+    let totals = scene.index(rule.key).and_then(|index| index.totals(&scene.needs(settled), scene.now));
+    let measured = measure(scene, rule, &hold.slot.entity, not_before, &totals).and_then(|measured| {
+        let hidden = memory.named.hide(scene, &hold.slot, &measured.rates);
+        if hidden { Err(Unknown::Vanished) } else { Ok(measured) }
+    });
+    match measured {
         // Kept as it is until it expires.
         Err(reason) => {
             memory.above.remove(&hold.slot);

@@ -2,7 +2,11 @@
 
 mod guards;
 mod holds;
+mod named;
+mod nameless;
 mod samples;
+mod sentinels;
+mod steps;
 mod unknown;
 mod world;
 
@@ -292,26 +296,6 @@ fn a_bound_that_does_not_bite_is_said_once_and_kept() {
     }
     assert_eq!(world.ledger.holds.values().next().unwrap().ineffective, said);
     assert_eq!(world.quota("wild"), bound, "no further step while the last one does not bite");
-}
-
-#[test]
-fn without_series_a_sentinel_makes_clients_measurable_if_the_rule_allows_it() {
-    let mut world = World::new(policy(vec![rule()]));
-    world.only_with_quota = true;
-    world.demand("wild", 20.0 * MB);
-    for _ in 0..30 {
-        assert!(world.tick().acts.is_empty());
-    }
-    assert!(states(&world.tick(), "greedy")[0].contains("NoSeries"));
-
-    world.policy.rules[0].sentinel = Some(1e12);
-    world.run_until("sentinel", |world| {
-        world.snapshot.get(&Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY }) == Some(1e12)
-    });
-    world.run_until("caught", |world| world.quota("wild").is_some());
-    // Gone with the rule's wish, and with it everything of ours.
-    world.policy.rules.clear();
-    world.run_until("clean", |world| world.snapshot.is_empty() && world.ledger.holds.is_empty());
 }
 
 #[test]

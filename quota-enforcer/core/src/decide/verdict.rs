@@ -63,6 +63,11 @@ impl Verdict {
     pub(super) fn but(self, by: Block) -> Self {
         Self { why: by.to_string(), state: State::Blocked { by }, ..self }
     }
+
+    /// The same about a client of which too little is known to throttle it after all.
+    pub(super) fn but_unknown(self, reason: Unknown) -> Self {
+        Self { why: reason.to_string(), state: State::Unknown { reason }, ..self }
+    }
 }
 
 /// Where a client stands.
@@ -154,6 +159,16 @@ pub enum Block {
         /// The lowest safe bound on a broker; absent where any would be too low.
         floor: Option<f64>,
     },
+    /// It grows so fast that any bound below its rate of now may be far below its rate when the bound takes effect.
+    Rising {
+        /// The longest pause that may be caused, in milliseconds.
+        mute_ms: i64,
+    },
+    /// It was so much faster a moment ago that what its sensors hold makes any bound below its rate cause long pauses.
+    Falling {
+        /// The longest pause that may be caused, in milliseconds.
+        mute_ms: i64,
+    },
     /// It uses no more than the limit would give it.
     WithinLimit,
     /// Another rule holds the same slot.
@@ -204,8 +219,20 @@ impl fmt::Display for Block {
                 write!(f, "no bound below its rate is safe: the lowest is {floor:.0} on each broker")
             }
             Self::Floor { floor: None } => f.write_str("any bound below its rate is below its floor"),
+            Self::Rising { mute_ms } => {
+                let (why, then) = ("it still grows", "it is cut when the growth slows");
+                write!(f, "{why}: {}; {then}", unsure(*mute_ms))
+            }
+            Self::Falling { mute_ms } => {
+                let (why, then) = ("it was faster a moment ago", "it is cut when that has passed");
+                write!(f, "{why}: {}; {then}", unsure(*mute_ms))
+            }
             Self::WithinLimit => f.write_str("it uses no more than the limit would give it"),
             Self::OtherRule { rule } => write!(f, "rule `{rule}` holds this quota"),
         }
     }
+}
+
+fn unsure(mute_ms: i64) -> String {
+    format!("no bound below its rate is sure to keep pauses within {} s", mute_ms as f64 / 1000.0)
 }

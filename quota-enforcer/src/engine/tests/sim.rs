@@ -59,6 +59,8 @@ pub(super) struct World {
     pub(super) down: bool,
     /// How long the ledger takes to be written.
     pub(super) slow: Duration,
+    /// How long the laggard takes to answer.
+    pub(super) hesitates: Duration,
     pub(super) clock: Option<Arc<ManualClock>>,
     /// What is left of the lease, when it is not long.
     pub(super) lease: Option<Duration>,
@@ -105,6 +107,9 @@ impl Quotas for Sim {
         let mut world = self.world();
         if world.down && broker == LAGGARD {
             return Err(QuotaFault::Failed("no answer".to_owned()));
+        }
+        if let Some(clock) = world.clock.as_ref().filter(|_| broker == LAGGARD) {
+            clock.advance(world.hesitates);
         }
         let told = world.told_by(broker);
         let told: Snapshot = slots.iter().filter_map(|slot| Some((slot.clone(), told.get(slot)?))).collect();
@@ -260,11 +265,30 @@ pub(super) fn policy() -> Policy {
     }
 }
 
+/// Keeps how long writes of humans could have been lost.
+#[derive(Debug, Default)]
+pub(super) struct Windows(Mutex<Vec<Duration>>);
+
+impl Windows {
+    pub(super) fn all(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Probe for Windows {
+    fn reached(&self, _: Stage, _: Duration) {}
+
+    fn unguarded(&self, took: Duration) {
+        self.0.lock().unwrap().push(took);
+    }
+}
+
 pub(super) struct Bench {
     pub(super) sim: Sim,
     pub(super) clock: Arc<ManualClock>,
     pub(super) engine: Engine,
     pub(super) policy: Policy,
+    pub(super) windows: Arc<Windows>,
 }
 
 impl Bench {
@@ -272,8 +296,9 @@ impl Bench {
         let sim = Sim::default();
         let clock = Arc::new(ManualClock::at_ms(1_000_000));
         sim.world().clock = Some(Arc::clone(&clock));
-        let engine = engine(&sim, &clock);
-        Self { sim, clock, engine, policy: policy() }
+        let windows = Arc::new(Windows::default());
+        let engine = engine(&sim, &clock, &windows);
+        Self { sim, clock, engine, policy: policy(), windows }
     }
 
     pub(super) async fn tick(&mut self) -> Tick {
@@ -304,11 +329,11 @@ impl Bench {
 
     /// A process dies and another one takes over: all that is in memory is lost.
     pub(super) fn restart(&mut self) {
-        self.engine = engine(&self.sim, &self.clock);
+        self.engine = engine(&self.sim, &self.clock, &self.windows);
     }
 }
 
-pub(super) fn engine(sim: &Sim, clock: &Arc<ManualClock>) -> Engine {
+pub(super) fn engine(sim: &Sim, clock: &Arc<ManualClock>, windows: &Arc<Windows>) -> Engine {
     let limits = Limits {
         observe: Duration::from_secs(1),
         request: Duration::from_secs(5),
@@ -317,7 +342,8 @@ pub(super) fn engine(sim: &Sim, clock: &Arc<ManualClock>) -> Engine {
         cluster: Duration::from_secs(30),
     };
     let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(clock);
-    Engine::new(Arc::new(sim.clone()), Arc::new(sim.clone()), clock, Arc::new(probe::Silent), limits)
+    let probe: Arc<dyn Probe> = Arc::<Windows>::clone(windows);
+    Engine::new(Arc::new(sim.clone()), Arc::new(sim.clone()), clock, probe, limits)
 }
 
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {

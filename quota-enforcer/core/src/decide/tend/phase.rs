@@ -6,15 +6,17 @@ use super::{BITES, Measured, harms};
 use crate::allot;
 use crate::audit::Event;
 use crate::decide::Scene;
-use crate::decide::act::{Act, record, release, value, write};
+use crate::decide::act::{Act, record, release, sized, value, write};
 use crate::decide::spread::spread;
 use crate::ledger::{Hold, Intent, Phase};
 use crate::policy::Rule;
-use crate::step;
+use crate::step::{self, Step};
 use crate::usage::human;
 
 /// A bound so close to the one that is meant is not worth a write.
 const NEAR: f64 = 1.01;
+/// Nor, on the way there, is a cut to more than this share of the bound, as long as a larger one can be had.
+const WORTH: f64 = 0.9;
 /// Each probe multiplies the bound by this.
 const PROBE: f64 = 2.0;
 
@@ -39,7 +41,9 @@ pub(super) fn loosen(scene: &Scene<'_>, rule: &Rule, hold: &Hold) -> Option<Act>
     }
     let why = format!("a bound of {} may cause longer pauses than is safe now", human(rule.key, ours));
     let to = rule.key.rounded(safety.floor() + 1.0);
-    let evidence = json!({ "bound": ours, "floor": safety.floor(), "connections": rule.burst.connections });
+    let evidence = json!({ "bound": ours, "connections": rule.burst.connections });
+    let mute = safety.mute(0.0, Some(to), to);
+    let evidence = sized(evidence, 0.0, safety.floor(), &safety, &Step { to, last: true, mute });
     if !safe(to) || to >= hold.caught_at_rate {
         return Some(Act::release(hold, format!("{why}, and none below its rate is"), evidence, scene.now));
     }
@@ -100,8 +104,13 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: 
         return in_the_end(scene, rule, hold, measured, press);
     };
     let peak = measured.rates.peak().max(measured.rates.worst());
-    let step = step::next(peak, hold.ours, hold.target, floor, &scene.safety(rule), rule.key);
-    let Some(step) = step.filter(|step| step.to < bound) else {
+    let safety = scene.safety(rule);
+    let step = step::next(peak, hold.ours, hold.target, floor, &safety, rule.key);
+    let worth = |step: &Step| step.last || step.to <= bound * WORTH;
+    let larger = || step::next(bound, hold.ours, hold.target, floor, &safety, rule.key).filter(worth);
+    let Some(step) = step
+        .filter(|step| step.to < bound && (worth(step) || !may_settle(scene, hold) || larger().is_none()))
+    else {
         // The floor rose, or the client was faster lately than the rest of the way allows: that may pass.
         return in_the_end(scene, rule, hold, measured, press);
     };
@@ -112,7 +121,15 @@ fn cut(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: 
         human(rule.key, hold.target),
         step.mute.as_secs_f64()
     );
-    Some(write(scene, hold.clone(), Some(step.to), why, measured, rule))
+    let act = write(scene, hold.clone(), Some(step.to), why, measured, rule);
+    Some(Act { evidence: sized(act.evidence, peak, floor, &safety, &step), ..act })
+}
+
+/// The client was faster lately than its bound, and that may pass: every write is a record on each broker, so one large cut is better
+/// than two small ones. Readings count from one of these times after a write on.
+fn may_settle(scene: &Scene<'_>, hold: &Hold) -> bool {
+    let written = hold.written.unwrap_or(hold.since);
+    scene.now < written + scene.settle().saturating_mul(2)
 }
 
 fn holding(scene: &Scene<'_>, rule: &Rule, hold: &Hold, measured: &Measured, press: Press) -> Option<Act> {

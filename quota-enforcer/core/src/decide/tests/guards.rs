@@ -10,6 +10,7 @@ use crate::entity::Kind;
 use crate::ledger::{Exemption, Phase};
 use crate::policy::{Floor, Limit, Mode, Pattern, Rule, Select};
 use crate::quota::Slot;
+use crate::usage::Unknown;
 
 #[test]
 fn a_rule_that_observes_says_whom_it_would_have_caught_and_flags_nobody() {
@@ -129,7 +130,17 @@ fn no_more_than_a_share_of_the_traffic_is_throttled() {
         world.tick();
         assert_eq!(held(&world), 0);
     }
-    assert_eq!(world.tick().capped, [Cap::ShareOfTraffic]);
+    // That is no page about a cap: nobody knows whether one is reached, and the rule as a whole says so.
+    let outcome = world.tick();
+    assert_eq!(outcome.capped, []);
+    let unknown = |entity: Option<&str>| {
+        let of = |verdict: &&Verdict| verdict.entity == entity.map(client);
+        let states: Vec<_> =
+            outcome.verdicts.iter().filter(of).map(|verdict| verdict.state.clone()).collect();
+        assert_eq!(states, [State::Unknown { reason: Unknown::NotANumber { broker: 1 } }], "{outcome:?}");
+    };
+    unknown(Some("c0"));
+    unknown(None);
     // Who is held counts with all brokers: 20 of 28 MB/s, and another 20 of what then are some 33.
     let (mut world, _) = crowd(1, |world| world.policy.caps.share_of_traffic = 0.95);
     assert_eq!(held(&world), 1);

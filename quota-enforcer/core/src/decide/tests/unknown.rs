@@ -1,9 +1,11 @@
 //! A rule that lacks what it needs says so as a whole.
 
-use super::world::{MB, World, client, policy, rule};
-use crate::decide::{Outcome, State};
+use super::world::{KEY, MB, World, client, policy, rule};
+use crate::decide::{Outcome, State, Verdict};
+use crate::ledger::Phase;
 use crate::policy::{BudgetGuard, Floor, Limit, Measure, Mode, Rule};
-use crate::usage::Answer;
+use crate::quota::Slot;
+use crate::usage::{Answer, Unknown};
 
 /// Why the rule as a whole is unknown.
 fn blind(outcome: &Outcome) -> Vec<&str> {
@@ -80,6 +82,39 @@ fn baselines_that_are_all_missing() {
         world.baselines.entry("greedy".to_owned()).or_default().insert(client("a"), MB);
         assert_eq!(blind(&world.tick()), [""; 0]);
     }
+}
+
+#[test]
+fn readings_of_all_clients_that_are_bad() {
+    let why = "a reading of broker 1 is no number";
+    let mut world = calm(rule());
+    world.demand("a", f64::NAN);
+    // The other one is known.
+    assert_eq!(blind(&world.tick()), [""; 0]);
+    world.demand("b", f64::NAN);
+    let outcome = world.tick();
+    assert_eq!(blind(&outcome), [why]);
+    assert_eq!(outcome.verdicts.len(), 3);
+    // One that is held and known is one that is measured.
+    world.demand("a", 20.0 * MB);
+    world.demand("b", 1.0 * MB);
+    world.run_until("held", |world| world.phase("a") == Some(Phase::Holding));
+    world.demand("b", f64::NAN);
+    assert_eq!(blind(&world.tick()), [""; 0]);
+    world.demand("a", f64::NAN);
+    assert_eq!(blind(&world.tick()), [why]);
+}
+
+#[test]
+fn a_write_that_moves_series_blinds_nobody_while_readings_settle() {
+    let mut world = calm(rule());
+    world.tick();
+    world.snapshot.set(Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY }, Some(1e12));
+    let outcome = world.tick();
+    assert_eq!((blind(&outcome), outcome.verdicts.len()), (vec![], 2));
+    let settling =
+        |verdict: &Verdict| matches!(verdict.state, State::Unknown { reason: Unknown::Settling { .. } });
+    assert!(outcome.verdicts.iter().all(settling), "{outcome:?}");
 }
 
 #[test]

@@ -23,15 +23,19 @@ pub(super) fn client(name: &str) -> Entity {
     Entity::client_id(name)
 }
 
-/// Of a client id, or of a `user/client-id`.
+/// Of a client id, of a `user/client-id`, or of a `user/`.
 pub(super) fn slot_of(name: &str) -> Slot {
-    let entity =
-        name.split_once('/').map_or_else(|| client(name), |(user, client_id)| Entity::pair(user, client_id));
+    let entity = match name.split_once('/') {
+        Some((user, "")) => Entity::user(user),
+        Some((user, client_id)) => Entity::pair(user, client_id),
+        None => client(name),
+    };
     Slot { entity, key: KEY }
 }
 
 fn tags(name: &str) -> Client {
     match name.split_once('/') {
+        Some((user, "")) => Client { user: Some(user.to_owned()), client_id: None },
         Some((user, client_id)) => {
             Client { user: Some(user.to_owned()), client_id: Some(client_id.to_owned()) }
         }
@@ -107,6 +111,8 @@ pub(super) struct World {
     /// The controller takes no quota.
     pub(super) refuses: bool,
     pub(super) unscraped: Vec<i32>,
+    /// How much higher than the rate the highest one of a moment ago was.
+    pub(super) lately: f64,
     /// Between two ticks.
     step: Duration,
     /// Each broker's first scrape after the start; the next ones follow in the evidence's interval.
@@ -136,6 +142,7 @@ impl World {
             no_snapshot: false,
             refuses: false,
             unscraped: Vec::new(),
+            lately: 1.0,
             step: Duration::from_secs(1),
             offsets: BROKERS.into_iter().map(|broker| (broker, Duration::ZERO)).collect(),
             started: Timestamp(1_000_000),
@@ -218,7 +225,8 @@ impl World {
                     Some(bound) if bound < wanted => bound,
                     _ => wanted,
                 };
-                self.last.readings.push(Reading { broker, client: tags(name), rate, peak: rate, at });
+                let peak = rate * self.lately;
+                self.last.readings.push(Reading { broker, client: tags(name), rate, peak, at });
             }
         }
         // Prometheus is asked for no more.
