@@ -183,13 +183,11 @@ impl Story<'_> {
         })
         .await?;
         let held = self.latency();
-        let reading = self.stage.wild.read();
-        longest_pause = longest_pause.max(reading.longest_pause);
+        longest_pause = longest_pause.max(self.stage.wild.read().longest_pause);
         ensure!(
             longest_pause <= bound + Duration::from_secs(1),
             "a connection of the runaway paused for {longest_pause:?}, longer than {bound:?}"
         );
-        ensure!(reading.rate <= limit * 1.1, "the brokers took {} B/s of the runaway", reading.rate);
 
         self.narrator.chapter("mallory calms down.");
         self.stage.wild.set_rate(NORMAL);
