@@ -1,8 +1,9 @@
 //! What the commands that change something share: through the leader's API, or else as leader for one act.
 
-use daemon_kit::cli::EXIT_FINDINGS;
 use std::io::{self, Write};
 use std::process::ExitCode;
+
+use daemon_kit::cli::EXIT_FINDINGS;
 
 use super::reach::{Reach, reach_to_order};
 use crate::api::order::{Body, Kind};

@@ -1,11 +1,11 @@
 //! How to reach a Prometheus: the flags that `backfill` and `validate --prometheus` share.
-use daemon_kit::cli::UsageError;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use daemon_kit::cli::UsageError;
 use daemon_kit::prom::{Auth, Client, Options, Secret};
 use slo_engine_core::PromDuration;
 

@@ -1,7 +1,8 @@
 //! `slo-engine schema`: JSON Schemas of the spec formats, for editors.
 
-use daemon_kit::cli::UsageError;
 use std::process::ExitCode;
+
+use daemon_kit::cli::UsageError;
 
 use crate::app::Io;
 use crate::spec::schema::{SCHEMAS, schema};
