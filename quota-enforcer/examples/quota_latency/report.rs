@@ -187,7 +187,7 @@ fn slow(group: &Group, took: Took) -> String {
     let held_up = slow.iter().filter(|times| times.held_up).count();
     let others = group.times.iter().filter(|times| !times.held_up).map(took).fold(0.0, f64::max);
     format!(
-        ". {} runs took longer, in {held_up} of them a tick that had confirmed the client did not act yet; \
+        ". Longer: {}; in {held_up} of these a tick that had confirmed the client did not act yet; \
          runs without such a tick took {others:.0} ms at most",
         slow.len()
     )
