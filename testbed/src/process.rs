@@ -1,8 +1,9 @@
 //! A server as a child process that never outlives us.
 
 mod child;
+mod ports;
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 pub use child::{Orphaned, Process};
+pub use ports::{free_address, loopback};
 
 use crate::http::Client;
 use crate::wait;
@@ -44,7 +46,7 @@ impl Server {
         let mut attempt = 1;
         loop {
             let address = match port {
-                Some(port) => SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                Some(port) => loopback(port),
                 None => free_address()?,
             };
             let log = folder.join(format!("{name}.log"));
@@ -115,15 +117,6 @@ impl Server {
     pub fn stop(&mut self) {
         self.process.stop();
     }
-}
-
-/// A loopback address that nobody listened on a moment ago.
-///
-/// # Errors
-/// When the machine has no free port.
-pub fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
-    Ok(listener.local_addr()?)
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
 use super::options::Listener;
-use super::ports::{Ports, loopback};
+use super::ports::Ports;
 use super::{Options, java};
-use crate::process::{Orphaned, Process};
+use crate::process::{Orphaned, Process, loopback};
 use crate::programs;
 
 /// A combined broker and controller, running or not. Its ports and data stay while it is down.

@@ -1,17 +1,12 @@
-//! Ports that a broker can have again after it was down.
+//! The ports of a broker, which stay when it is down.
 
-use std::collections::{BTreeMap, HashSet};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::options::Listener;
-
-/// Below the range that the kernel takes local ports of outgoing connections from: there, a client could be given the
-/// port of a broker that is down for a moment.
-const RANGE: std::ops::Range<u16> = 12_000..32_000;
-const ATTEMPTS: usize = 1_000;
+use crate::process::{free_address, loopback};
 
 /// Where one broker listens.
 #[derive(Clone, Debug)]
@@ -24,16 +19,16 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Free ports, none of which this process has handed out before.
+    /// Free ports.
     ///
     /// # Errors
     /// When no port is free.
     pub(crate) fn choose() -> Result<Self> {
         let mut listeners = BTreeMap::new();
         for listener in Listener::ALL {
-            listeners.insert(listener, free()?);
+            listeners.insert(listener, free_address()?.port());
         }
-        Ok(Self { listeners, controller: free()?, metrics: free()? })
+        Ok(Self { listeners, controller: free_address()?.port(), metrics: free_address()?.port() })
     }
 
     /// The address of a listener.
@@ -41,22 +36,4 @@ impl Ports {
         // Every listener has one: see `choose`.
         loopback(self.listeners.get(&listener).copied().unwrap_or_default())
     }
-}
-
-/// A port of the loopback interface.
-pub(crate) fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-}
-
-fn free() -> Result<u16> {
-    static TAKEN: Mutex<Option<HashSet<u16>>> = Mutex::new(None);
-    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let taken = taken.get_or_insert_default();
-    for _ in 0..ATTEMPTS {
-        let port = fastrand::u16(RANGE);
-        if TcpListener::bind(loopback(port)).is_ok() && taken.insert(port) {
-            return Ok(port);
-        }
-    }
-    bail!("no free port between {} and {}", RANGE.start, RANGE.end)
 }
