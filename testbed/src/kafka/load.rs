@@ -2,8 +2,10 @@
 //!
 //! A [`Producer`] sends at a rate that can be changed at any time, over one or many connections, and remembers what was
 //! acknowledged; a [`Consumer`] reads and says what of it is missing. [`Exposition`] shows producers to Prometheus.
+//! A [`Crowd`] is a thousand client ids at once.
 
 mod consumer;
+mod crowd;
 mod exposition;
 mod histogram;
 mod pace;
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 use rdkafka::ClientConfig;
 
 pub use consumer::{Consumer, ConsumerOptions};
+pub use crowd::Crowd;
 pub use exposition::Exposition;
 pub use producer::{Outcome, Producer, ProducerOptions};
 pub use tally::{Acknowledged, Reading, Totals};

@@ -1,4 +1,5 @@
-//! Kafka's admin requests that librdkafka does not offer, over the listener without authentication.
+//! Kafka's requests that librdkafka does not offer, or not so: admin's over the listener without authentication, and those of
+//! many client ids over one connection.
 //!
 //! Versions are fixed: the brokers are those that `pom.xml` names.
 
@@ -27,33 +28,53 @@ where
     R: Decodable + HeaderVersion,
 {
     let exchange = async {
-        let frame = encode(key, version, request)?;
         let mut stream = TcpStream::connect(broker).await?;
-        stream.write_all(&frame).await?;
-        let length = usize::try_from(stream.read_i32().await?)?;
-        if length > ANSWER_LIMIT {
-            bail!("an answer of {length} bytes");
-        }
-        let mut answer = vec![0; length];
-        stream.read_exact(&mut answer).await?;
-        let mut answer = Bytes::from(answer);
-        ResponseHeader::decode(&mut answer, R::header_version(version))?;
-        let decoded = R::decode(&mut answer, version)?;
-        if answer.has_remaining() {
-            bail!("{} bytes too many in the answer", answer.remaining());
-        }
-        Ok(decoded)
+        exchange(&mut stream, key, version, "testbed", request).await
     };
     let outcome = tokio::time::timeout(CALL_LIMIT, exchange).await.context("no answer in time");
     outcome.and_then(|answer| answer).with_context(|| format!("{key:?} at {broker}"))
 }
 
-fn encode<Q: Encodable + HeaderVersion>(key: ApiKey, version: i16, request: &Q) -> Result<BytesMut> {
+/// Sends one request of a client id and reads the answer.
+///
+/// # Errors
+/// When the broker closes, or its answer is not one.
+pub(crate) async fn exchange<Q, R>(
+    stream: &mut TcpStream,
+    key: ApiKey,
+    version: i16,
+    client_id: &str,
+    request: &Q,
+) -> Result<R>
+where
+    Q: Encodable + HeaderVersion,
+    R: Decodable + HeaderVersion,
+{
+    stream.write_all(&encode(key, version, client_id, request)?).await?;
+    let length = usize::try_from(stream.read_i32().await?)?;
+    if length > ANSWER_LIMIT {
+        bail!("an answer of {length} bytes");
+    }
+    let mut answer = vec![0; length];
+    stream.read_exact(&mut answer).await?;
+    let mut answer = Bytes::from(answer);
+    ResponseHeader::decode(&mut answer, R::header_version(version))?;
+    let decoded = R::decode(&mut answer, version)?;
+    if answer.has_remaining() {
+        bail!("{} bytes too many in the answer", answer.remaining());
+    }
+    Ok(decoded)
+}
+
+fn encode<Q>(key: ApiKey, version: i16, client_id: &str, request: &Q) -> Result<BytesMut>
+where
+    Q: Encodable + HeaderVersion,
+{
     let header = RequestHeader::default()
         .with_request_api_key(key as i16)
         .with_request_api_version(version)
         .with_correlation_id(1)
-        .with_client_id(Some(StrBytes::from_static_str("testbed")));
+        .with_client_id(Some(StrBytes::from_string(client_id.to_owned())));
     let mut body = BytesMut::new();
     header.encode(&mut body, Q::header_version(version))?;
     request.encode(&mut body, version)?;

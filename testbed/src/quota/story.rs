@@ -1,6 +1,6 @@
 //! Normal traffic, a runaway, the throttle in steps, calm, release, proof.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -115,13 +115,7 @@ impl Story<'_> {
         .await?;
         self.human().await?;
         let prior = self.quotas().await?;
-        self.read();
-        self.until("calm", async |story: &Self| {
-            let burn = story.burn().await?;
-            Ok(burn.filter(|burn| *burn < 1.0 && story.start.elapsed() > Duration::from_secs(20)).map(drop))
-        })
-        .await?;
-        let before = self.latency();
+        let before = self.promise_kept(Duration::from_secs(20)).await?;
 
         self.narrator.chapter("mallory goes wild.");
         let flood = Instant::now();
@@ -173,16 +167,8 @@ impl Story<'_> {
         self.narrator.notification("TICKET", &alert);
 
         self.narrator.chapter("The limit holds. The others have their latency back.");
-        self.read();
-        longest_pause = longest_pause.max(self.stage.wild.read().longest_pause);
-        let held_from = Instant::now();
-        self.until("the others' promise to be kept again", async |story: &Self| {
-            // The last step, too, may mute it for as long as the bound.
-            let long_enough = held_from.elapsed() > bound;
-            Ok(story.burn().await?.filter(|burn| *burn < 1.0 && long_enough).map(drop))
-        })
-        .await?;
-        let held = self.latency();
+        // The last step, too, may mute it for as long as the bound.
+        let held = self.promise_kept(bound).await?;
         longest_pause = longest_pause.max(self.stage.wild.read().longest_pause);
         ensure!(
             longest_pause <= bound + Duration::from_secs(1),
@@ -273,8 +259,19 @@ impl Story<'_> {
         self.stage.tenants.iter().filter_map(|tenant| tenant.read().p99).max()
     }
 
-    fn read(&self) {
+    /// Waits until the others' promise has been kept for so long without a break; their latency meanwhile.
+    async fn promise_kept(&mut self, length: Duration) -> Result<Option<Duration>> {
         self.latency();
+        let since = Cell::new(Instant::now());
+        self.until("the others' promise to be kept", async |story: &Self| {
+            if !story.burn().await?.is_some_and(|burn| burn < 1.0) {
+                story.latency();
+                since.set(Instant::now());
+            }
+            Ok((since.get().elapsed() > length).then_some(()))
+        })
+        .await?;
+        Ok(self.latency())
     }
 
     /// Somebody has quotas of their own, among them one of the runaway's.

@@ -50,8 +50,8 @@ async fn the_controller_hangs_in_the_middle_of_a_write_and_dies() {
 async fn a_broker_that_dies_and_comes_back_with_empty_counters_frees_nobody() {
     let world = World::new(rule()).await;
     world.ready().await;
-    let held = world.held().await;
     let controller = controller(&world).await;
+    let held = world.held().await;
     let victim = world.cluster.brokers().iter().map(testbed::kafka::Broker::id).find(|id| *id != controller);
     let victim = world.cluster.broker(victim.unwrap()).unwrap();
     victim.kill();

@@ -1,9 +1,9 @@
 //! Rules that change, that only observe, and clients that are too many.
 
 use kafka_admin::{Entity, EntityPart};
-use quota_enforcer_core::decide::{Cap, State};
-use testbed::kafka::Listener;
-use testbed::kafka::load::{Producer, ProducerOptions};
+use quota_enforcer::status::Status;
+use quota_enforcer_core::decide::{Cap, State, Verdict};
+use testbed::kafka::load::Crowd;
 use testbed::quota::Rule;
 
 use super::{PRODUCE, Quotas, WILD, World, rule, throttle};
@@ -57,12 +57,16 @@ async fn observing_writes_nothing() {
     assert!(events.iter().all(|record| record["event"] == "leader"), "{export}");
 }
 
-/// More clients at once than the caps allow, which is not real load of a thousand but looks the same to the caps: forty
-/// client ids over a threshold of some kilobytes.
+/// How many clients run away at once.
+const CROWD: usize = 1_000;
+/// Bytes of a request of each, once a second.
+const REQUEST: u32 = 6_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "make test FULL=1 runs it"]
-async fn random_client_ids_are_a_page_and_a_rule_for_users_collapses_them() {
-    let by_client_id = Rule { entity: "client-id", enter: 3_000, limit: 2_000, burst: (1, 1_200), ..rule() };
+async fn thousand_clients_at_once_are_a_page_and_a_rule_for_users_collapses_them() {
+    let burst = (1, REQUEST + 500);
+    let by_client_id = Rule { entity: "client-id", enter: 3_000, limit: 2_000, burst, ..rule() };
     let mut world = World::new(by_client_id).await;
     for tenant in &world.stage.tenants {
         tenant.set_rate(0);
@@ -72,28 +76,37 @@ async fn random_client_ids_are_a_page_and_a_rule_for_users_collapses_them() {
     world.human_sets(&Entity::client_id(EntityPart::Default), PRODUCE, Some(1e12)).await;
     world.human_sets(&Entity::user(EntityPart::Default), PRODUCE, None).await;
     world.human_sets(&super::user("alice"), PRODUCE, None).await;
-    world.cluster.create_topic("dave.noise", 3, 3, &[("min.insync.replicas", "2")]).await.unwrap();
-    let properties = world.cluster.client_properties(Listener::SaslPlaintext, "dave");
-    let noise = |number: u32| {
-        let client_id = format!("noise-{number:04x}");
-        let options = ProducerOptions::new(properties.clone(), &client_id, "dave.noise");
-        Producer::start(ProducerOptions { rate: 9_000, record_size: 300, ..options }).unwrap()
-    };
-    let noises: Vec<Producer> = (0..40).map(noise).collect();
+    world.cluster.create_topic("dave.noise", 3, 1, &[("min.insync.replicas", "1")]).await.unwrap();
+    let bytes = usize::try_from(REQUEST).unwrap();
+    let mut crowd = Crowd::start(&world.cluster, "dave", "dave.noise", CROWD, bytes).await.unwrap();
 
-    let capped = world.until("a cap", |status| status.capped.contains(&Cap::Throttles)).await;
-    assert!(capped.holds.is_empty(), "{capped:?}");
+    // Most by the cap; those whose requests just came together, because no bound on them is safe in that moment.
+    let blocked = |status: &Status| {
+        let blocked = |verdict: &&Verdict| matches!(verdict.state, State::Blocked { .. });
+        status.verdicts.iter().filter(blocked).count()
+    };
+    let capped = world
+        .until("a cap, and nothing that is done to any of them", |status| {
+            status.capped.contains(&Cap::Throttles) && blocked(status) >= CROWD
+        })
+        .await;
+    assert!(capped.holds.is_empty(), "{:?}", capped.holds);
     world.until("some ticks", |status| status.at.since(capped.at).as_secs() >= 5).await;
     assert_eq!(world.look().await, Quotas::new(), "nothing is done, instead of as much as fits");
     world.until_metric("sum(quota_enforcer_capped > bool 0)", 1.0).await;
+    crowd.check().unwrap();
 
     // The same clients, looked at as what they are: one user.
     world.human_sets(&Entity::user(EntityPart::Default), PRODUCE, Some(1e12)).await;
-    world.stage.configure(&Rule { enter: 200_000, limit: 100_000, burst: (40, 1_200), ..rule() }).unwrap();
+    world.stage.configure(&Rule { enter: 2_000_000, limit: 1_000_000, burst, ..rule() }).unwrap();
     let hold = world.hold("the user to be throttled", |hold| hold.ours.is_some()).await;
     assert_eq!(hold.slot.entity.to_string(), "user=dave");
     assert_eq!(world.look().await.len(), 1);
-    drop(noises);
+    crowd.check().unwrap();
+    drop(crowd);
     world.released().await;
     world.proved();
+    // Its brokers would show a thousand clients to the tests that follow.
+    drop(world);
+    super::end_shared_cluster().await;
 }
