@@ -243,16 +243,15 @@ impl Engine {
         tick
     }
 
-    /// What would be done by these rules if every sample now over a threshold were confirmed. Nothing is done or remembered.
+    /// What would be done by these rules if one sample over a threshold were enough. Nothing is done; samples are remembered for
+    /// the next look, for one alone does not tell how fast a client grows.
     #[tracing::instrument(skip_all)]
     pub async fn plan(&mut self, policy: &Policy, ledger: &Ledger) -> Tick {
         let mut once = policy.clone();
         for rule in &mut once.rules {
-            rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 1 };
+            rule.confirm = quota_enforcer_core::policy::Confirm { k: 1, n: 2 };
         }
-        let memory = std::mem::take(&mut self.memory);
         let mut tick = self.pass(&once, None, ledger, &[]).await;
-        self.memory = memory;
         self.validate(&mut tick).await;
         tick
     }

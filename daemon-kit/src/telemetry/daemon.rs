@@ -71,10 +71,10 @@ where
         .filter(|endpoint| !endpoint.is_empty())
         .map(|endpoint| otlp::provider(endpoint, options.service, options.version))
         .transpose()?;
-    let traces = tracer.as_ref().map(|tracer| otlp::layer(tracer, options.service));
-    let subscriber =
-        Registry::default().with(lines(options.format, color, writer).with_filter(filter)).with(traces);
-    Ok((subscriber, Telemetry { tracer }))
+    let mut layers = vec![lines(options.format, color, writer).with_filter(filter).boxed()];
+    // No layer rather than an empty one, which would have spans made.
+    layers.extend(tracer.as_ref().map(|tracer| otlp::layer(tracer, options.service).boxed()));
+    Ok((Registry::default().with(layers), Telemetry { tracer }))
 }
 
 fn log_panic(panic: &PanicHookInfo<'_>) {

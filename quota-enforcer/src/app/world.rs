@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use daemon_kit::clock::Clock;
 use daemon_kit::{config, reload};
 use quota_enforcer_core::audit::Record;
+use quota_enforcer_core::decide::{State, Verdict};
 use quota_enforcer_core::entity::Entity;
 use quota_enforcer_core::ledger::Ledger;
 use quota_enforcer_core::policy::Policy;
@@ -180,7 +181,7 @@ impl World {
         })
     }
 
-    /// What would be done by one look.
+    /// What would be done, by one look, or by two when somebody is over a threshold.
     ///
     /// # Errors
     /// The cluster cannot be seen.
@@ -189,7 +190,7 @@ impl World {
         Ok(Plan::of(&seen.tick, &seen.policy.version, false))
     }
 
-    /// Explains by one look.
+    /// Explains by the same looks.
     ///
     /// # Errors
     /// The cluster cannot be seen.
@@ -211,6 +212,13 @@ impl World {
         let faults = metrics.refresh_baselines(&policy).await;
         let mut engine = self.engine(metrics);
         let mut tick = engine.plan(&policy, &ledger).await;
+        if tick.outcome.verdicts.iter().any(sized_by_growth) {
+            // After so long every broker was scraped again.
+            let pause = policy.evidence.scrape_interval.saturating_mul(2);
+            tracing::info!("a client is over a threshold: how fast it grows a second look tells, in {pause:?}");
+            tokio::time::sleep(pause).await;
+            tick = engine.plan(&policy, &ledger).await;
+        }
         if tick.cluster.brokers.is_empty() || tick.observation.snapshot.is_none() {
             // Of a cluster that cannot be seen there is nothing to show.
             let why: Vec<String> = tick.observation.blockers.into_iter().chain(tick.faults).collect();
@@ -263,6 +271,11 @@ pub(super) async fn history(place: &Place, wanted: &Wanted) -> Result<History, S
         picker.take(record);
     }
     Ok(picker.finish())
+}
+
+/// What would be done to the client depends on how fast it grows.
+fn sized_by_growth(verdict: &Verdict) -> bool {
+    !matches!(verdict.state, State::Unknown { .. } | State::Held { .. } | State::Ineffective)
 }
 
 /// Orders need no metrics.

@@ -15,8 +15,8 @@ use crate::views::plan::{Change, Plan};
 #[derive(Clone, Debug, clap::Args)]
 #[command(
     after_help = "Nothing is written. Asked of a daemon, it tells what its next tick would do. Without one, or where the \
-    daemon has another policy than the file, rules look once: each client that is over its threshold now counts as confirmed. \
-    A daemon that --api names is asked in any case.\n\nExamples:\n  \
+    daemon has another policy than the file, each client that is over its threshold now counts as confirmed; how fast it \
+    grows a second look tells, two scrapes later. A daemon that --api names is asked in any case.\n\nExamples:\n  \
     quota-enforcer plan -c quota-enforcer.yaml\n  \
     quota-enforcer plan --api http://127.0.0.1:9620 --output json"
 )]
@@ -58,7 +58,7 @@ pub fn render(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     if !plan.confirmed {
         writeln!(
             out,
-            "# one look: samples are not confirmed, each client over its threshold is taken as confirmed"
+            "# two looks at most: samples are not confirmed, each client over its threshold is taken as confirmed"
         )?;
     }
     for fault in &plan.faults {

@@ -166,7 +166,7 @@ impl Engine {
                 None => "the brokers do not agree on it, or too few answer".to_owned(),
                 // The client may have grown since, so that what was safe then may mute it for too long now.
                 Some(_) if late && hold.tightens() => {
-                    performed.late = ledger > REACTION;
+                    performed.late = ledger >= brokers_took;
                     went_by(ledger, brokers_took)
                 }
                 Some(_) if short => "the lease ends too soon to write".to_owned(),
@@ -320,9 +320,10 @@ async fn commit(store: &dyn LedgerStore, changes: &[Change], entries: &[Entry]) 
     store.commit(changes, entries).await.map(drop)
 }
 
-/// Why something was not written in time: a ledger that is slow is another matter than brokers that are.
+/// Why something was not written in time: a ledger that is slow is another matter than brokers that are. The slower of them
+/// is named.
 fn went_by(ledger: Duration, brokers: Duration) -> String {
-    let by = match ledger > REACTION {
+    let by = match ledger >= brokers {
         true => format!("the ledger took {:.1} s to be written", ledger.as_secs_f64()),
         false => format!("brokers took {:.1} s to tell what stands", brokers.as_secs_f64()),
     };

@@ -93,3 +93,12 @@ fn a_wrong_endpoint_is_an_error_without_its_password() {
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 }
+
+#[test]
+fn without_a_collector_no_span_is_made() {
+    let (subscriber, _) = assemble(options(None), false, io::sink).unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        assert!(tracing::info_span!("unwanted").is_disabled());
+        assert!(tracing::event_enabled!(tracing::Level::INFO), "events are");
+    });
+}

@@ -48,24 +48,21 @@ fn look(
     let hidden = nameless::hidden(scene, rule, index, &needs, &totals);
     let not_a_number = matches!(hidden, Some(Unknown::NotANumber { .. }));
     outcome.verdicts.extend(hidden.map(|reason| Verdict::unknown(rule, None, reason)));
-    let mut view = View::default();
+    let mut view = View { patient: !memory.settles_on_and_on(scene, rule), ..View::default() };
     for entity in &entities {
+        let measured = measure(scene, rule, entity, not_before, &totals);
+        view.take(measured.as_ref().map(drop));
         if let Some(hold) = scene.ledger.holds.get(&slot(rule, entity)) {
             // Its own hold was tended already.
-            view.take(held_unknown(outcome, rule, entity));
             if hold.rule != rule.name {
                 let by = Block::OtherRule { rule: hold.rule.clone() };
                 outcome.verdicts.push(Verdict::blocked(rule, entity, by));
             }
             continue;
         }
-        let measured = match measure(scene, rule, entity, not_before, &totals) {
-            Ok(measured) => {
-                view.take(None);
-                measured
-            }
+        let measured = match measured {
+            Ok(measured) => measured,
             Err(reason) => {
-                view.take(Some(&reason));
                 outcome.verdicts.push(Verdict::unknown(rule, Some(entity.clone()), reason));
                 continue;
             }
@@ -90,6 +87,9 @@ fn look(
             Err(verdict) => outcome.verdicts.push(*verdict),
         }
     }
+    if view.measured {
+        memory.note_measured(rule, scene.now);
+    }
     // A rule that said already what it lacks needs no second reason.
     let blind = view.blind().filter(|_| !told && !not_a_number);
     outcome.verdicts.extend(blind.map(|reason| Verdict::unknown(rule, None, reason)));
@@ -99,31 +99,24 @@ fn look(
 #[derive(Default)]
 struct View {
     measured: bool,
-    /// The first reason why one could not be. That readings settle after a write is none: it passes by itself.
+    /// That readings settle after a write is no reason: it passes by itself, unless somebody writes all the time.
+    patient: bool,
+    /// The first reason why one could not be.
     reason: Option<Unknown>,
 }
 
 impl View {
-    fn take(&mut self, unknown: Option<&Unknown>) {
-        match unknown {
-            None => self.measured = true,
-            Some(Unknown::Settling { .. }) => {}
-            Some(reason) => drop(self.reason.get_or_insert_with(|| reason.clone())),
+    fn take(&mut self, client: Result<(), &Unknown>) {
+        match client {
+            Ok(()) => self.measured = true,
+            Err(Unknown::Settling { .. }) if self.patient => {}
+            Err(reason) => drop(self.reason.get_or_insert_with(|| reason.clone())),
         }
     }
 
     /// Why none of them could be measured, if none could: then the rule is blind as a whole.
     fn blind(self) -> Option<Unknown> {
         self.reason.filter(|_| !self.measured)
-    }
-}
-
-/// Why a client that is held is not known.
-fn held_unknown<'a>(outcome: &'a Outcome, rule: &Rule, entity: &Entity) -> Option<&'a Unknown> {
-    let of = |verdict: &&Verdict| verdict.key == rule.key && verdict.entity.as_ref() == Some(entity);
-    match &outcome.verdicts.iter().find(of)?.state {
-        State::Unknown { reason } => Some(reason),
-        _ => None,
     }
 }
 

@@ -8,6 +8,7 @@ use super::changes::Changes;
 use super::named::NamedUsers;
 use super::track::Track;
 use crate::entity::{Entity, Kind};
+use crate::policy::Rule;
 use crate::quota::{Key, Slot};
 use crate::resolve::Levels;
 use crate::time::Timestamp;
@@ -26,6 +27,8 @@ pub struct Memory {
     pub(super) changes: Changes,
     /// Since which sample the rate has been above a bound of ours.
     pub(super) above: BTreeMap<Slot, Timestamp>,
+    /// When each rule could measure a client last, or began.
+    measured: BTreeMap<String, Timestamp>,
 }
 
 impl Memory {
@@ -59,8 +62,20 @@ impl Memory {
         if kind == Kind::ClientId { settled.max(self.named.settled(key)) } else { settled }
     }
 
+    /// A rule could measure a client.
+    pub(super) fn note_measured(&mut self, rule: &Rule, now: Timestamp) {
+        self.measured.insert(rule.name.clone(), now);
+    }
+
+    /// A rule could measure nobody for longer than one quota write lets readings settle.
+    pub(super) fn settles_on_and_on(&mut self, scene: &Scene<'_>, rule: &Rule) -> bool {
+        let last = *self.measured.entry(rule.name.clone()).or_insert(scene.now);
+        scene.now.since(last) > scene.settle().saturating_mul(2)
+    }
+
     /// Clients that were not seen for a while, and rules that are gone.
     pub(super) fn forget(&mut self, scene: &Scene<'_>) {
+        self.measured.retain(|rule, _| scene.rule(rule).is_some());
         let patience = scene.policy.evidence.max_age.saturating_mul(20).max(Duration::from_secs(600));
         self.tracks
             .retain(|(rule, _), track| scene.rule(rule).is_some() && scene.now.since(track.last) < patience);

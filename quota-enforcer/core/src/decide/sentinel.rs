@@ -16,17 +16,21 @@ pub(super) fn slot(rule: &Rule) -> Slot {
     Slot { entity: Entity::default_of(rule.entity), key: rule.key }
 }
 
-/// The default that stands there for the first rule that wants one, as Kafka takes it.
+/// The default that stands there for the first rule that wants one.
 pub(super) fn value(scene: &Scene<'_>, at: &Slot) -> Option<f64> {
-    let wanting = scene.policy.rules.iter().filter(|rule| rule.mode > Mode::Observe && slot(rule) == *at);
-    let mut values = wanting.filter_map(|rule| Some(rule.key.rounded(rule.sentinel?)));
-    values.next()
+    scene.policy.rules.iter().filter(|rule| slot(rule) == *at).find_map(asked)
+}
+
+/// The default that a rule wants, as Kafka takes it.
+fn asked(rule: &Rule) -> Option<f64> {
+    let value = rule.sentinel.filter(|_| rule.mode > Mode::Observe)?;
+    Some(rule.key.rounded(value))
 }
 
 /// Sets those that rules want and nothing forbids.
 pub(super) fn wanted(scene: &Scene<'_>, outcome: &mut Outcome) {
     for rule in &scene.policy.rules {
-        let Some(value) = rule.sentinel.filter(|_| rule.mode > Mode::Observe) else { continue };
+        let Some(value) = asked(rule) else { continue };
         let slot = slot(rule);
         // Whatever stands there makes the clients measurable.
         let planned = outcome.acts.iter().any(|act| act.hold.slot == slot);
@@ -62,6 +66,6 @@ fn hold(scene: &Scene<'_>, rule: &Rule, slot: Slot, value: f64) -> Hold {
         expires: forever,
         offence: 0,
         policy: scene.policy.version.clone(),
-        ..Hold::begun(slot, Purpose::Sentinel, &rule.name, rule.key.rounded(value), scene.now)
+        ..Hold::begun(slot, Purpose::Sentinel, &rule.name, value, scene.now)
     }
 }

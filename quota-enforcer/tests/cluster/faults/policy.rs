@@ -3,6 +3,7 @@
 use kafka_admin::{Entity, EntityPart};
 use quota_enforcer::status::Status;
 use quota_enforcer_core::decide::{Cap, State, Verdict};
+use testbed::kafka::ENFORCER;
 use testbed::kafka::load::Crowd;
 use testbed::quota::Rule;
 
@@ -30,6 +31,14 @@ async fn a_file_that_is_wrong_changes_nothing_and_a_rule_that_is_gone_frees_its_
 
     world.stage.configure(&Rule { enabled: false, ..rule() }).unwrap();
     world.until("the release", |status| throttle(status).is_none()).await;
+    // By a file that no daemon runs: what would be written, as soon as the runaway is as fast as before.
+    let candidate = world.stage.replica(&rule(), ENFORCER).unwrap();
+    let planned = super::until("a first step to be planned", || async {
+        let (code, out, err) = candidate.command(&["plan"])?;
+        assert_eq!(code, Some(0), "{out}{err}");
+        Ok(out.contains("+ user=mallory producer_byte_rate").then_some(out))
+    });
+    println!("{}", planned.await.unwrap());
     assert_eq!(world.look().await, Quotas::new());
     world.proved();
 }

@@ -2,6 +2,7 @@
 
 use super::states;
 use super::world::{KEY, MB, World, policy, rule};
+use crate::decide::Act;
 use crate::quota::Slot;
 
 fn default() -> Slot {
@@ -50,11 +51,19 @@ fn another_value_takes_the_place_of_the_one_that_stands() {
     assert_eq!(world.snapshot.get(&default()), Some(2e12));
     assert!(world.tick().acts.is_empty() && world.quota("wild").is_some());
 
+    // Kafka takes whole bytes only.
+    world.policy.rules[0].sentinel = Some(1.1 * 1024f64.powi(4));
+    world.run_until("whole bytes", |world| world.snapshot.get(&default()) == Some(1_209_462_790_553.0));
+    let of_default = |act: &Act| act.hold.slot == default();
+    for _ in 0..10 {
+        assert!(!world.tick().acts.iter().any(of_default));
+    }
+
     // The first rule that wants one has its way.
     let mut other = rule();
     (other.name, other.sentinel) = ("other".to_owned(), Some(3e12));
     world.policy.rules.push(other);
     for _ in 0..10 {
-        assert!(world.tick().acts.is_empty());
+        assert!(!world.tick().acts.iter().any(of_default));
     }
 }

@@ -115,6 +115,18 @@ fn a_write_that_moves_series_blinds_nobody_while_readings_settle() {
     let settling =
         |verdict: &Verdict| matches!(verdict.state, State::Unknown { reason: Unknown::Settling { .. } });
     assert!(outcome.verdicts.iter().all(settling), "{outcome:?}");
+    // Once more before they have settled, and so on: the rule measures nobody any more, and says so.
+    let default = Slot { entity: "client-id=<default>".parse().unwrap(), key: KEY };
+    let mut outcome = Outcome::default();
+    for value in [None, Some(1e12)].into_iter().cycle().take(100) {
+        world.snapshot.set(default.clone(), value);
+        outcome = world.tick();
+    }
+    assert!(blind(&outcome)[0].contains("were taken under other quotas"), "{outcome:?}");
+    for _ in 0..100 {
+        outcome = world.tick();
+    }
+    assert_eq!(blind(&outcome), [""; 0], "nobody writes any more");
 }
 
 #[test]
