@@ -215,7 +215,9 @@ impl World {
         if tick.outcome.verdicts.iter().any(sized_by_growth) {
             // After so long every broker was scraped again.
             let pause = policy.evidence.scrape_interval.saturating_mul(2);
-            tracing::info!("a client is over a threshold: how fast it grows a second look tells, in {pause:?}");
+            tracing::info!(
+                "a client is over a threshold: how fast it grows a second look tells, in {pause:?}"
+            );
             tokio::time::sleep(pause).await;
             tick = engine.plan(&policy, &ledger).await;
         }
