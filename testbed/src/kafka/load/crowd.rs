@@ -1,6 +1,6 @@
 //! A thousand clients that cost this machine little more than one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use bytes::{Bytes, BytesMut};
@@ -12,8 +12,8 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::StrBytes;
 use kafka_protocol::records::{
-    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, Record,
-    RecordBatchEncoder, RecordEncodeOptions, TimestampType,
+    Compression, NO_PARTITION_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP,
+    Record, RecordBatchEncoder, RecordEncodeOptions, TimestampType,
 };
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -117,7 +117,7 @@ fn batch(bytes: usize) -> Result<Bytes> {
         timestamp_type: TimestampType::Creation,
         offset: 0,
         sequence: NO_SEQUENCE,
-        timestamp: i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?,
+        timestamp: NO_TIMESTAMP,
         key: None,
         value: Some(Bytes::from(vec![b'x'; bytes])),
         headers: IndexMap::new(),
