@@ -20,6 +20,7 @@ mod options;
 mod ports;
 mod properties;
 mod shared;
+mod told;
 mod topics;
 mod users;
 mod wire;
@@ -37,6 +38,7 @@ use tokio::process::Command;
 pub use broker::Broker;
 pub use options::{ADMIN, ENFORCER, Listener, Mechanism, NOBODY, Options, TENANTS, password};
 pub use shared::Loan;
+pub use told::quotas_told;
 pub use topics::Partition;
 pub use users::{Grant, Operation, Resource};
 

@@ -4,22 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use kafka_admin::{AlterMode, Alteration, Entity, EntityPart, Filter};
-use testbed::kafka::{Cluster, Listener};
+use testbed::kafka::{Cluster, Listener, quotas_told};
 
 use crate::support::{enforcer, user};
 
 const TOOL: &str = "kafka.admin.ConfigCommand";
 
-/// Lines of quotas that are this test's own, as the tool words them, with values in order of keys.
+/// Quotas that are this test's own, as the tool words them.
 fn lines(output: &str) -> BTreeSet<String> {
-    let own = output.lines().filter(|line| line.starts_with("Quota configs") && line.contains("or-"));
-    own.map(|line| {
-        let (whom, values) = line.split_once(" are ").unwrap();
-        let mut values: Vec<_> = values.split(", ").collect();
-        values.sort_unstable();
-        format!("{whom} are {}", values.join(", "))
-    })
-    .collect()
+    quotas_told(output).into_iter().filter(|line| line.contains("or-")).collect()
 }
 
 fn worded(entity: &Entity, values: &BTreeMap<String, f64>) -> String {

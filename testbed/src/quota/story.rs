@@ -1,7 +1,7 @@
 //! Normal traffic, a runaway, the throttle in steps, calm, release, proof.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::stage::{NORMAL, Stage, WILD};
 use crate::kafka::load::{Consumer, ConsumerOptions};
-use crate::kafka::{ADMIN, Cluster, Listener};
+use crate::kafka::{ADMIN, Cluster, Listener, quotas_told};
 use crate::{Notification, wait};
 
 /// No part of the story takes longer unless something is wrong.
@@ -115,6 +115,7 @@ impl Story<'_> {
         .await?;
         self.human().await?;
         let prior = self.quotas().await?;
+        ensure!(prior.iter().any(|line| line.contains(WILD)), "the human's quotas are not among {prior:#?}");
         let before = self.promise_kept(Duration::from_secs(20)).await?;
 
         self.narrator.chapter("mallory goes wild.");
@@ -180,7 +181,7 @@ impl Story<'_> {
         self.until("the release", async |story: &Self| Ok(story.stage.hold().await?.is_none().then_some(())))
             .await?;
         let after = self.quotas().await?;
-        ensure!(after == prior, "not the prior state:\n{after}\ninstead of\n{prior}");
+        ensure!(after == prior, "not the prior state: {after:#?} instead of {prior:#?}");
         self.narrator.line("the cluster's quotas are exactly what they were");
         let end = self.alert(false).await?;
         self.narrator.notification("RESOLVED", &end);
@@ -285,8 +286,8 @@ impl Story<'_> {
     }
 
     /// All client quotas, as Kafka's own tool tells them.
-    async fn quotas(&self) -> Result<String> {
-        let mut all = String::new();
+    async fn quotas(&self) -> Result<BTreeSet<String>> {
+        let mut all = BTreeSet::new();
         let servers = self.cluster.bootstrap(Listener::Plaintext);
         for kind in [&["users"][..], &["clients"], &["users", "clients"], &["ips"]] {
             let mut arguments = vec!["--bootstrap-server", &servers, "--describe"];
@@ -294,10 +295,7 @@ impl Story<'_> {
                 arguments.extend(["--entity-type", one]);
             }
             let text = self.cluster.tool("kafka.admin.ConfigCommand", &arguments).await?;
-            let mut lines: Vec<&str> = text.lines().collect();
-            lines.sort_unstable();
-            all.push_str(&lines.join("\n"));
-            all.push('\n');
+            all.extend(quotas_told(&text));
         }
         Ok(all)
     }
