@@ -95,6 +95,24 @@ fn slow_brokers_tighten_nothing_and_are_no_fault_of_the_ledger() {
 }
 
 #[test]
+fn where_both_took_long_the_slower_one_is_named() {
+    block_on(async {
+        let mut bench = Bench::new();
+        bench.sim.world().demand.insert("wild".to_owned(), 20.0 * MB);
+        bench.sim.world().slow = Duration::from_millis(1_900);
+        bench.sim.world().hesitates = Duration::from_millis(200);
+        let mut late = 0;
+        for _ in 0..20 {
+            let tick = bench.tick().await;
+            let told = tick.faults.iter().filter(|fault| fault.contains("the ledger took 1.9 s")).count();
+            assert_eq!(tick.ledger_failed, told > 0, "{tick:?}");
+            late += told;
+        }
+        assert!(late > 1 && bench.sim.world().quotas.is_empty(), "{late}");
+    });
+}
+
+#[test]
 fn at_the_end_of_the_lease_nothing_is_written() {
     block_on(async {
         let mut bench = Bench::new();

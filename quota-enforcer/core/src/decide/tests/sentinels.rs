@@ -51,19 +51,27 @@ fn another_value_takes_the_place_of_the_one_that_stands() {
     assert_eq!(world.snapshot.get(&default()), Some(2e12));
     assert!(world.tick().acts.is_empty() && world.quota("wild").is_some());
 
-    // Kafka takes whole bytes only.
-    world.policy.rules[0].sentinel = Some(1.1 * 1024f64.powi(4));
-    world.run_until("whole bytes", |world| world.snapshot.get(&default()) == Some(1_209_462_790_553.0));
-    let of_default = |act: &Act| act.hold.slot == default();
-    for _ in 0..10 {
-        assert!(!world.tick().acts.iter().any(of_default));
-    }
-
     // The first rule that wants one has its way.
     let mut other = rule();
     (other.name, other.sentinel) = ("other".to_owned(), Some(3e12));
     world.policy.rules.push(other);
     for _ in 0..10 {
+        assert!(world.tick().acts.is_empty());
+    }
+}
+
+#[test]
+fn a_sentinel_is_whole_bytes_and_stays() {
+    let mut world = without_series();
+    // 1.1 TiB/s.
+    world.policy.rules[0].sentinel = Some(1.1 * 1024f64.powi(4));
+    let mut other = rule();
+    (other.name, other.sentinel) = ("other".to_owned(), Some(1e12));
+    world.policy.rules.push(other);
+    world.run_until("set", |world| world.snapshot.get(&default()).is_some());
+    let of_default = |act: &Act| act.hold.slot == default();
+    for _ in 0..60 {
         assert!(!world.tick().acts.iter().any(of_default));
+        assert_eq!(world.snapshot.get(&default()), Some(1_209_462_790_553.0));
     }
 }
