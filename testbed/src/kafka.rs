@@ -28,7 +28,6 @@ mod wire;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
@@ -37,20 +36,19 @@ use tokio::process::Command;
 
 pub use broker::Broker;
 pub use options::{ADMIN, ENFORCER, Listener, Mechanism, NOBODY, Options, TENANTS, password};
-pub use shared::Loan;
+pub use shared::ClusterGuard;
 pub use told::quotas_told;
 pub use topics::Partition;
 pub use users::{Grant, Operation, Resource};
 
 use crate::files::write;
+use crate::programs;
 use crate::prometheus::Target;
-use crate::{programs, wait};
+use crate::wait::{self, LIMIT};
 use certificates::Authority;
 use folder::Folder;
 use ports::Ports;
 
-/// How long a cluster or a broker may take to become ready. Generous: a busy machine is no failure.
-const READY_LIMIT: Duration = Duration::from_secs(90);
 /// How often a cluster is started anew when another process was faster to take one of its ports.
 const ATTEMPTS: usize = 3;
 
@@ -141,7 +139,7 @@ impl Cluster {
             }
             Ok(Some(()))
         };
-        wait::until("every broker to know every broker", READY_LIMIT, ready).await
+        wait::until("every broker to know every broker", LIMIT, ready).await
     }
 
     /// The cluster id.
@@ -219,7 +217,7 @@ impl Cluster {
             }
             Ok(None)
         };
-        wait::until("every partition to be led by its preferred leader", READY_LIMIT, balanced).await
+        wait::until("every partition to be led by its preferred leader", LIMIT, balanced).await
     }
 
     /// Addresses for `bootstrap.servers`: every broker, up or not.
@@ -286,7 +284,7 @@ impl Cluster {
                 let known = users::granted(broker.address(Listener::Plaintext), grants).await?;
                 Ok(known.then_some(()))
             };
-            wait::until("a broker to know the permissions", READY_LIMIT, informed).await?;
+            wait::until("a broker to know the permissions", LIMIT, informed).await?;
         }
         Ok(())
     }
@@ -298,7 +296,7 @@ impl Cluster {
                 let known = users::known(broker.address(Listener::Plaintext)).await?;
                 Ok(new.iter().all(|user| known.iter().any(|known| known == user)).then_some(()))
             };
-            wait::until("a broker to know the users", READY_LIMIT, informed).await?;
+            wait::until("a broker to know the users", LIMIT, informed).await?;
         }
         Ok(())
     }
@@ -324,7 +322,7 @@ impl Cluster {
                 let led = view.partitions.iter().filter(|partition| partition.leader > 0).count();
                 Ok((led >= count).then_some(()))
             };
-            wait::until("a broker to know the topic", READY_LIMIT, informed).await?;
+            wait::until("a broker to know the topic", LIMIT, informed).await?;
         }
         Ok(())
     }
@@ -341,7 +339,7 @@ impl Cluster {
                 let known = |partition: &Partition| names.contains(&partition.topic.as_str());
                 Ok((!view.partitions.iter().any(known)).then_some(()))
             };
-            wait::until("a broker to forget topics", READY_LIMIT, forgotten).await?;
+            wait::until("a broker to forget topics", LIMIT, forgotten).await?;
         }
         Ok(())
     }

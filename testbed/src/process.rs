@@ -5,7 +5,6 @@ mod ports;
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -14,10 +13,8 @@ pub use child::{Orphaned, Process};
 pub use ports::{free_address, loopback};
 
 use crate::http::Client;
-use crate::wait;
+use crate::wait::{self, LIMIT};
 
-/// How long a server may take to become ready. Generous: a busy machine is no failure.
-const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How many free ports are tried when another process is faster to take one.
 const PORT_ATTEMPTS: usize = 5;
 
@@ -63,7 +60,7 @@ impl Server {
     async fn ready(&mut self, path: &str) -> Result<()> {
         let client = Client::new(self.address)?;
         let what = format!("{} to become ready at http://{}{path}", self.name, self.address);
-        let waited = wait::until(&what, READY_LIMIT, || {
+        let waited = wait::until(&what, LIMIT, || {
             let exited = self.process.exited();
             let client = &client;
             async move {

@@ -16,7 +16,7 @@ use crate::programs;
 pub use config::Rule;
 pub use enforcer::Enforcer;
 pub use stage::{Options, Stage, permissions, permissions_of};
-pub use story::{Narrator, Report, tell};
+pub use story::{Narrator, Report, stage, tell};
 
 /// Makes Prometheus rules of the tenants' promise with slo-engine's binary, in windows short enough for a story.
 ///

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use tokio::time::Instant;
 
+/// How long tests wait for what has to come. Generous: a machine that is busy with something else is no failure.
+pub const LIMIT: Duration = Duration::from_secs(180);
 /// How often a condition is looked at.
-const POLL: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(100);
 
 /// Calls `probe` until it yields a value.
 ///

@@ -129,7 +129,8 @@ async fn a_stalling_server_times_out() {
         options.timeout = Duration::from_millis(50);
         let error = Client::new(options).unwrap().instant("1", None).await.unwrap_err();
         assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
-        assert_eq!(fake.requests().len(), 1);
+        // None where the machine was so busy that time was over before it was sent.
+        assert!(fake.requests().len() <= 1, "{:?}", fake.requests().len());
     }
 }
 

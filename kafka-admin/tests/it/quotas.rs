@@ -1,7 +1,6 @@
 //! Describing and altering client quotas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use anyhow::Result;
 use kafka_admin::{
@@ -25,7 +24,7 @@ fn all_done(altered: &[Altered]) {
 /// Waits until the broker's own image has these values.
 async fn live(client: &Client, broker: i32, entity: &Entity, values: &[(&str, f64)]) -> Result<()> {
     let wanted: BTreeMap<_, _> = values.iter().map(|(key, value)| ((*key).to_owned(), *value)).collect();
-    wait::until("the quota to be live", Duration::from_secs(20), || async {
+    wait::until("the quota to be live", wait::LIMIT, || async {
         let entries = client.describe_client_quotas_at(broker, &Filter::exactly(entity)).await?;
         let found = entries.into_iter().find(|entry| entry.entity == *entity);
         Ok((found.map(|entry| entry.values).unwrap_or_default() == wanted).then_some(()))
@@ -87,7 +86,7 @@ async fn quotas_of_every_kind_of_entity_are_set_seen_on_every_broker_and_removed
 /// Default entities are everyone's, so nobody else may be there.
 #[tokio::test]
 async fn default_entities_are_not_entities_named_default() -> Result<()> {
-    let cluster = Cluster::alone().await?;
+    let cluster = Cluster::exclusive().await?;
     let client = enforcer(&cluster).await;
     let huge = 1_099_511_627_776.0;
     let defaults = [
@@ -196,7 +195,7 @@ async fn more_than_ten_thousand_changes_go_in_several_requests() -> Result<()> {
     all_done(&client.alter_client_quotas(&alterations, AlterMode::Apply).await);
     println!("altered {} in {:?}", alterations.len(), started.elapsed());
     let wanted: BTreeSet<&Entity> = entities.iter().collect();
-    let seen = wait::until("all of them to be live", Duration::from_secs(60), || async {
+    let seen = wait::until("all of them to be live", wait::LIMIT, || async {
         let started = Instant::now();
         let entries = client.describe_client_quotas_at(2, &Filter::all()).await?;
         println!("described {} in {:?}", entries.len(), started.elapsed());

@@ -14,7 +14,6 @@ mod replicas;
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -22,15 +21,12 @@ use kafka_admin::{AlterMode, Alteration, Client, Config, Entity, EntityPart, Fil
 use quota_enforcer::adapters::ledger::IDENTITY;
 use quota_enforcer::status::{Role, Status};
 use quota_enforcer_core::ledger::{Hold, Phase, Purpose};
-use testbed::kafka::{self, ADMIN, Cluster, Listener};
+use testbed::kafka::{self, ADMIN, Cluster, ClusterGuard, Listener};
 use testbed::quota::{Options, Rule, Stage};
-use testbed::wait;
-use tokio::sync::{Mutex, MutexGuard};
+use testbed::wait::{self, LIMIT};
 
 use crate::root;
 
-/// Generous: a busy machine is no failure, and a write that may still be forwarded is waited for for a minute and a half.
-const LIMIT: Duration = Duration::from_secs(180);
 /// What the runaway wants, bytes a second.
 const WILD: u32 = 2_000_000;
 /// What it takes when it behaves.
@@ -39,30 +35,11 @@ const PRODUCE: &str = "producer_byte_rate";
 const CONSUME: &str = "consumer_byte_rate";
 const TOPICS: [&str; 2] = ["backstop.quota.ledger", "backstop.quota.audit"];
 
-/// How many kills at random moments.
-const RANDOM_KILLS: usize = 100;
-
-/// Started by the first test; the story, which measures latencies, ends it.
-static CLUSTER: Mutex<Option<Arc<Cluster>>> = Mutex::const_new(None);
-
-/// Ends the cluster that the faults share.
-pub(crate) async fn end_shared_cluster() {
-    drop(CLUSTER.lock().await.take());
-}
-
-/// A cluster whose brokers look back three seconds instead of ten: all that waits for a window takes a third of the time.
-async fn cluster() -> Arc<Cluster> {
-    let mut shared = CLUSTER.lock().await;
-    if let Some(cluster) = &*shared {
-        cluster.heal().await.unwrap();
-        return Arc::clone(cluster);
-    }
-    // A member of a group may be declared dead sooner, too.
+/// Brokers look back three seconds instead of ten: all that waits for a window takes a third of the time. A member of a group
+/// may be declared dead sooner, too.
+fn options() -> kafka::Options {
     let properties = BTreeMap::from([("group.min.session.timeout.ms".to_owned(), "1000".to_owned())]);
-    let options = kafka::Options { quota_windows: 3, properties, ..kafka::Options::default() };
-    let cluster = Arc::new(Cluster::start(&options).await.unwrap());
-    *shared = Some(Arc::clone(&cluster));
-    cluster
+    kafka::Options { quota_windows: 3, properties, ..kafka::Options::default() }
 }
 
 /// What the tests begin with.
@@ -91,8 +68,7 @@ struct World {
     stage: Stage,
     admin: Client,
     humans: Quotas,
-    cluster: Arc<Cluster>,
-    _turn: MutexGuard<'static, ()>,
+    cluster: ClusterGuard,
 }
 
 impl World {
@@ -102,8 +78,7 @@ impl World {
 
     /// The runaway has that many connections.
     async fn with_connections(rule: Rule, connections: usize) -> Self {
-        let turn = crate::turn().await;
-        let cluster = cluster().await;
+        let cluster = Cluster::exclusive_with(&options()).await.unwrap();
         let properties = cluster.client_properties(Listener::SaslPlaintext, ADMIN);
         let admin = Client::connect(Config::new(properties).unwrap()).await.unwrap();
         forget(&cluster, &admin).await;
@@ -130,7 +105,7 @@ impl World {
             connections,
         };
         let stage = Stage::start(&cluster, &options).await.unwrap();
-        Self { stage, admin, humans: before, cluster, _turn: turn }
+        Self { stage, admin, humans: before, cluster }
     }
 
     /// Waits until the enforcer leads and measures everybody.
@@ -149,7 +124,7 @@ impl World {
 
     /// Looks at the enforcer's status until it is as wanted.
     async fn until(&self, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
-        let last = std::sync::Mutex::new(String::new());
+        let last = std::sync::Mutex::new(None);
         let looked = until(what, || async {
             let status = self.status().await;
             if let Ok(status) = &status
@@ -157,13 +132,13 @@ impl World {
             {
                 return Ok(Some(status.clone()));
             }
-            *last.lock().unwrap() = format!("{status:#?}");
+            *last.lock().unwrap() = Some(status);
             Ok(None)
         });
         match looked.await {
             Ok(status) => status,
             Err(error) => {
-                panic!("{error}: {}\n{}", last.lock().unwrap(), self.stage.enforcer.log_tail(25))
+                panic!("{error}: {:#?}\n{}", last.lock().unwrap(), self.stage.enforcer.log_tail(25))
             }
         }
     }
@@ -238,9 +213,16 @@ impl World {
 
     /// Holds at any moment, whatever died: what stands and is no human's is in the ledger, as done or as intended.
     async fn written_ahead(&self) {
-        let (code, out, err) = self.stage.command(&["status", "--output", "json"]).unwrap();
-        assert_eq!(code, Some(0), "{out}{err}");
-        let status: Status = serde_json::from_str(&out).unwrap();
+        // Without a daemon the command asks the brokers, which may be too busy to answer in time.
+        let asked = until("the ledger to be read", || async {
+            let (code, out, err) = self.stage.command(&["status", "--output", "json"])?;
+            if code != Some(0) {
+                println!("{out}{err}");
+                return Ok(None);
+            }
+            Ok(Some(serde_json::from_str(&out)?))
+        });
+        let status: Status = asked.await.unwrap();
         let holds: BTreeMap<_, _> = status.holds.iter().map(|hold| (slot(hold), hold)).collect();
         let live = self.look().await;
         for (slot, value) in &live {
@@ -303,9 +285,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.cluster.keep();
             eprintln!("the enforcer's log:\n{}", self.stage.enforcer.log_tail(60));
-            eprintln!("Kafka's logs and data stay in {}", self.cluster.folder().display());
         }
         // In order, so that the next test's enforcer need not wait for its session to end.
         self.stage.enforcer.stop();

@@ -1,4 +1,4 @@
-//! The enforcer's binary on real clusters, one test at a time: what they measure suffers from company.
+//! The enforcer's binary on real clusters. Each test has a cluster of its own for as long as it runs.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,17 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::sync::{Mutex, MutexGuard};
-
 mod faults;
-mod story;
-
-static TURN: Mutex<()> = Mutex::const_new(());
-
-/// One test at a time.
-async fn turn() -> MutexGuard<'static, ()> {
-    TURN.lock().await
-}
 
 /// The repository.
 fn root() -> PathBuf {

@@ -13,9 +13,10 @@ use serde_json::Value;
 use testbed::kafka::load::{Producer, ProducerOptions};
 use testbed::kafka::{Cluster, ENFORCER, Listener};
 use testbed::quota::Enforcer;
-use testbed::{Prometheus, Target, wait};
+use testbed::wait::{self, LIMIT};
+use testbed::{Prometheus, Target};
 
-use crate::ledger::world::{LIMIT, world};
+use crate::ledger::world::world;
 
 const TOPIC: &str = "alice.daemon";
 

@@ -30,12 +30,8 @@ const KNOWN: [&str; 20] = [
     "credentials that allow more, or less",
 ];
 
-fn crate_folder() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 fn docs() -> PathBuf {
-    crate_folder().parent().unwrap().join("docs")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs")
 }
 
 fn page() -> String {
@@ -98,29 +94,4 @@ fn every_known_failure_has_a_row_and_every_row_a_test() {
         let shown_by = row.trim_end_matches('|').rsplit('|').next().unwrap();
         assert!(!named(shown_by).is_empty(), "no test: {row}");
     }
-}
-
-#[test]
-fn what_only_a_full_run_shows_is_told() {
-    let page = page();
-    let told: BTreeSet<&str> = named(section(&page, "What only a full run shows"))
-        .into_iter()
-        .filter(|(file, _)| file.contains("/tests/cluster/"))
-        .map(|(_, test)| test)
-        .collect();
-    let folder = crate_folder().join("tests/cluster");
-    let sources: Vec<String> = [folder.clone(), folder.join("faults")]
-        .iter()
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| fs::read_to_string(path).unwrap())
-        .collect();
-    let ignored = Regex::new(r"#\[ignore[^\n]*\n(?:async )?fn (\w+)").unwrap();
-    let skipped: BTreeSet<&str> = sources
-        .iter()
-        .flat_map(|source| ignored.captures_iter(source))
-        .map(|found| found.get(1).unwrap().as_str())
-        .collect();
-    assert_eq!(told, skipped);
 }

@@ -8,9 +8,7 @@ use quota_enforcer::ports::Quotas as _;
 use quota_enforcer_core::entity::{Entity, Part};
 use quota_enforcer_core::quota::{Key, Slot};
 use testbed::kafka::{Cluster, ENFORCER, Listener, NOBODY};
-use testbed::wait;
-
-const LIMIT: Duration = Duration::from_secs(60);
+use testbed::wait::{self, LIMIT};
 
 async fn client(cluster: &Cluster, user: &str) -> Client {
     let properties = cluster.client_properties(Listener::SaslPlaintext, user);
@@ -96,7 +94,7 @@ async fn quotas_of_addresses_and_other_keys_are_left_out() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cluster_tells_its_brokers_and_their_windows() {
-    let cluster = Cluster::alone().await.unwrap();
+    let cluster = Cluster::exclusive().await.unwrap();
     let quotas = Quotas::new(client(&cluster, ENFORCER).await);
     let told = quotas.cluster().await.unwrap();
     assert_eq!(told.id, cluster.id());

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use testbed::bed::Options;
 use testbed::shop::Change;
-use testbed::{Bed, Notification, Prometheus, demo, programs, wait};
+use testbed::wait::{self, LIMIT};
+use testbed::{Bed, Notification, Prometheus, demo, programs};
 
 /// Nothing takes this long unless it is broken; a busy machine is no failure.
-const LIMIT: Duration = Duration::from_secs(150);
 /// The promise that the tests break.
 const BROKEN: &str = "checkout-availability";
 /// All promises of the shop.

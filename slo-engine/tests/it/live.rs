@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use daemon_kit::prom::{Client, Options};
 use serde_json::Value;
@@ -76,7 +75,7 @@ async fn server() -> (Prometheus, HttpServer) {
     let target = Target { job: "shop".into(), address: exporter.address(), labels: BTreeMap::new() };
     let prometheus = Prometheus::builder().targets([target]).start().await.unwrap();
     let client = Client::new(Options::new(prometheus.url())).unwrap();
-    wait::until("some scrapes", Duration::from_secs(60), || async {
+    wait::until("some scrapes", wait::LIMIT, || async {
         let answer = client.instant("count_over_time(requests_total{code=\"200\"}[5m]) > 4", None).await?;
         Ok((!answer.value.is_empty()).then_some(()))
     })

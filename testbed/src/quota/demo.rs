@@ -8,15 +8,10 @@ use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use super::{Narrator, Options, Report, Rule, Stage, tell};
+use super::{Narrator, Report, Stage, tell};
 use crate::demo::screen::Screen;
 use crate::kafka::{self, Cluster};
 use crate::{Notification, files};
-
-/// What a runaway gets over all brokers, bytes a second.
-const LIMIT: u32 = 900_000;
-/// The longest pause that a quota may cause.
-const MUTE: Duration = Duration::from_secs(10);
 
 /// Flags of `testbed demo-quota`. Paths are those of the repository.
 #[derive(Clone, Debug, clap::Args)]
@@ -72,15 +67,9 @@ async fn show(args: &Args, screen: &Screen) -> Result<()> {
     super::promise(&args.slo_engine, &args.spec, &args.windows, &promise)?;
     screen.say("starting three Kafka brokers with users, permissions and JMX exporters");
     let cluster = Cluster::start(&kafka::Options::default()).await?;
-    let options = Options {
-        program: args.quota_enforcer.clone(),
-        rules: vec![promise, args.rules.clone()],
-        alertmanager: std::fs::read_to_string(&args.alertmanager_config)
-            .with_context(|| format!("read {}", args.alertmanager_config.display()))?,
-        scrape: Duration::from_secs(1),
-        rule: Rule { limit: LIMIT, when: Some(("kafka-produce-latency", 1.0)), ..Rule::default() },
-        connections: 1,
-    };
+    let alertmanager = std::fs::read_to_string(&args.alertmanager_config)
+        .with_context(|| format!("read {}", args.alertmanager_config.display()))?;
+    let options = super::stage(&args.quota_enforcer, vec![promise, args.rules.clone()], alertmanager);
     let stage = Stage::start(&cluster, &options).await?;
     screen.step("Kafka", &cluster.bootstrap(kafka::Listener::SaslPlaintext), "three brokers");
     screen.step("Prometheus", &stage.prometheus.url(), "scrapes brokers, clients and the enforcer");
@@ -88,7 +77,7 @@ async fn show(args: &Args, screen: &Screen) -> Result<()> {
     screen.step("pager", &stage.receiver.url(""), "a webhook that shows what it got");
 
     let mut narrator = OnScreen { screen, start: Instant::now() };
-    let (stage, report) = tell(&cluster, stage, f64::from(LIMIT), MUTE, &mut narrator).await?;
+    let (stage, report) = tell(&cluster, stage, &mut narrator).await?;
     summary(screen, &report);
     if let Some(folder) = &args.record {
         record(folder, &report.outputs)?;

@@ -12,10 +12,9 @@ use serde_json::Value;
 
 use crate::http::Client;
 use crate::process::{Orphaned, Process, free_address};
-use crate::{files, programs, wait};
+use crate::wait::{self, LIMIT};
+use crate::{files, programs};
 
-/// How long it may take to become ready, or to end. Generous: a busy machine is no failure.
-const LIMIT: Duration = Duration::from_secs(60);
 /// Names the stage at which the process kills itself.
 const FAILPOINT: &str = "QUOTA_ENFORCER_FAILPOINT";
 /// Sets a variable and becomes the program: the process id stays the same.

@@ -23,6 +23,8 @@ const TENANTS: [&str; 3] = ["alice", "bob", "carol"];
 pub(super) const WILD: &str = "mallory";
 /// Bytes a second of a tenant that behaves.
 pub(super) const NORMAL: u32 = 60_000;
+/// Bytes of a record: what a broker does for a request costs more than the bytes in it, and the machine is small.
+const RECORD: usize = 6_000;
 
 /// What to start.
 #[derive(Clone, Debug)]
@@ -216,7 +218,6 @@ async fn producer(cluster: &Cluster, user: &str, connections: usize, batch: u32)
     let mut properties = cluster.client_properties(Listener::SaslPlaintext, user);
     properties.insert("batch.size".to_owned(), batch.to_string());
     let client_id = format!("{user}-orders");
-    let options =
-        ProducerOptions { rate: NORMAL, connections, ..ProducerOptions::new(properties, &client_id, &topic) };
-    Producer::start(options)
+    let options = ProducerOptions::new(properties, &client_id, &topic);
+    Producer::start(ProducerOptions { rate: NORMAL, record_size: RECORD, connections, ..options })
 }

@@ -3,13 +3,11 @@
 #[cfg(feature = "kafka")]
 mod kafka;
 
-use std::time::Duration;
 
 use testbed::programs;
 use testbed::shop::Change;
-use testbed::{Alertmanager, Prometheus, Receiver, Shop, files, wait};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use testbed::wait::{self, LIMIT};
+use testbed::{Alertmanager, Prometheus, Receiver, Shop, files};
 
 const RULES: &str = "
 groups:

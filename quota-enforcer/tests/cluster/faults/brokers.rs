@@ -3,8 +3,9 @@
 use quota_enforcer::status::Status;
 use quota_enforcer_core::ledger::Phase;
 use testbed::kafka::Listener;
+use testbed::wait::LIMIT;
 
-use super::{LIMIT, WILD, World, ours, rule, throttle, until};
+use super::{WILD, World, ours, rule, throttle, until};
 
 /// The active controller's node id, by Kafka's own tool.
 async fn controller(world: &World) -> i32 {
@@ -17,7 +18,6 @@ async fn controller(world: &World) -> i32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn the_controller_hangs_in_the_middle_of_a_write_and_dies() {
     let mut world = World::new(rule()).await;
     world.ready().await;

@@ -64,7 +64,6 @@ fn write(path: &Path, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn without_the_exporter_of_one_broker_there_is_no_evidence() {
     let world = World::new(rule()).await;
     world.ready().await;
@@ -131,7 +130,6 @@ async fn humans_who_move_series_to_other_labels_free_nobody_and_keep_their_quota
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_pair_of_a_human_keeps_the_user_from_being_written() {
     let mut world = World::new(rule()).await;
     world.ready().await;
@@ -152,7 +150,6 @@ async fn a_pair_of_a_human_keeps_the_user_from_being_written() {
 /// The clock of a standby: librdkafka's timed waits go by the wall clock, and libfaketime stretches those of a leader's
 /// transactions by as much as it moves the clock, which no real jump does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_clock_that_jumps_is_noticed_and_not_followed() {
     let world = World::new(rule()).await;
     world.ready().await;

@@ -2,8 +2,9 @@
 
 use quota_enforcer_core::ledger::{Hold, Phase};
 use testbed::quota::Rule;
+use testbed::wait::LIMIT;
 
-use super::{LIMIT, PRODUCE, Quotas, WILD, World, rule, throttle, user};
+use super::{PRODUCE, Quotas, WILD, World, rule, throttle, user};
 
 const VALUE: f64 = 123_456.0;
 
@@ -33,7 +34,6 @@ async fn again(world: &mut World, rule: &Rule) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_human_is_never_overwritten_in_any_phase() {
     let long = rule();
     let short = Rule { hold: ("1s", "2s", "1h"), ..rule() };

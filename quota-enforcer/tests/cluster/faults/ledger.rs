@@ -4,7 +4,7 @@ use quota_enforcer::status::Role;
 use quota_enforcer_core::ledger::Phase;
 use testbed::kafka::NOBODY;
 
-use super::{LIMIT, TOPICS, WILD, World, rule, user};
+use super::{TOPICS, WILD, World, rule, until, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_its_ledger_it_refuses_and_leaves_everything_as_it_is() {
@@ -32,7 +32,6 @@ async fn without_its_ledger_it_refuses_and_leaves_everything_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_principal_that_may_not_is_told_what_it_lacks() {
     let world = World::new(rule()).await;
     world.ready().await;
@@ -46,7 +45,7 @@ async fn a_principal_that_may_not_is_told_what_it_lacks() {
         let log = replica.log().to_lowercase();
         async move { Ok(log.contains("authoriz").then_some(())) }
     };
-    testbed::wait::until("to be told", LIMIT, told).await.unwrap();
+    until("to be told", told).await.unwrap();
     world.throttled().await;
     world.released().await;
 }

@@ -27,7 +27,6 @@ fn reader(world: &World) -> Consumer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn who_consumes_too_much_is_throttled_and_released_and_request_time_is_flagged() {
     let consume =
         Rule { measure: "consume", enter: 4_000_000, limit: 2_400_000, burst: (1, FETCH), ..rule() };

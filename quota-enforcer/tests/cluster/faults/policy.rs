@@ -72,7 +72,6 @@ const CROWD: usize = 1_000;
 const REQUEST: u32 = 6_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn thousand_clients_at_once_are_a_page_and_a_rule_for_users_collapses_them() {
     let burst = (1, REQUEST + 500);
     let by_client_id = Rule { entity: "client-id", enter: 3_000, limit: 2_000, burst, ..rule() };
@@ -116,6 +115,5 @@ async fn thousand_clients_at_once_are_a_page_and_a_rule_for_users_collapses_them
     world.released().await;
     world.proved();
     // Its brokers would show a thousand clients to the tests that follow.
-    drop(world);
-    super::end_shared_cluster().await;
+    world.cluster.discard();
 }

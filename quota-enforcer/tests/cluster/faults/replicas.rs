@@ -3,8 +3,9 @@
 use quota_enforcer::status::{Role, Status};
 use quota_enforcer_core::ledger::Phase;
 use testbed::kafka::ENFORCER;
+use testbed::wait::LIMIT;
 
-use super::{LIMIT, PRODUCE, Quotas, World, ours, rule, slot, throttle, until, user};
+use super::{PRODUCE, Quotas, World, ours, rule, slot, throttle, until, user};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() {
@@ -69,7 +70,6 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "make test FULL=1 runs it"]
 async fn a_leader_that_is_stopped_between_look_and_write_writes_nothing_when_it_wakes() {
     let mut world = World::new(rule()).await;
     world.ready().await;

@@ -10,7 +10,9 @@ use daemon_kit::clock::SystemClock;
 use quota_enforcer::adapters::ledger::{Election, Place};
 use quota_enforcer::ports::LedgerStore as _;
 
-use super::world::{LIMIT, World, entry, lead, settings};
+use testbed::wait::LIMIT;
+
+use super::world::{World, entry, lead, settings};
 
 const CONFIG: &str = "LEDGER_CHILD_CONFIG";
 const NAME: &str = "LEDGER_CHILD_NAME";

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use quota_enforcer::adapters::ledger::{Fault, as_leader, ensure_topics, read_ledger};
 use quota_enforcer::ports::LedgerStore as _;
-use testbed::wait;
+use testbed::wait::{self, LIMIT};
 
 use super::child::Leader;
-use super::world::{LIMIT, World, entry, lead, world};
+use super::world::{World, entry, lead, world};
 
 /// A child that leads, and has written something.
 async fn led_by_child(name: &str) -> (World, Leader) {

@@ -8,9 +8,9 @@ use quota_enforcer::ports::{LedgerFault, LedgerStore as _};
 use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
 use testbed::kafka::ENFORCER;
-use testbed::wait;
+use testbed::wait::{self, LIMIT};
 
-use super::world::{LIMIT, World, entry, lead, place, world};
+use super::world::{World, entry, lead, place, world};
 
 /// Commits until it is refused for good.
 async fn until_lost(store: &Store) -> String {

@@ -44,7 +44,7 @@ async fn a_second_ledger_is_refused_while_the_first_is_led_and_after() {
             Err(fault) => Err(fault.into()),
         }
     };
-    let mut election = testbed::wait::until("the claim to end", super::world::LIMIT, joined).await.unwrap();
+    let mut election = testbed::wait::until("the claim to end", testbed::wait::LIMIT, joined).await.unwrap();
     lead(&mut election).await.unwrap().store.resign(true).await.unwrap();
     election.leave().await;
 }

@@ -15,9 +15,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{Offset, util::Timeout};
-use testbed::wait;
+use testbed::wait::{self, LIMIT};
 
-use super::world::{LIMIT, World, entry, lead, world};
+use super::world::{World, entry, lead, world};
 
 fn pause(by: &str) -> Change {
     Change::Put(Fact::Pause(Pause { since: Timestamp(1), by: by.to_owned(), reason: "a test".to_owned() }))

@@ -16,18 +16,15 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::client::DefaultClientContext;
 use serde_json::Value;
-use testbed::kafka::{ADMIN, Cluster, ENFORCER, Listener, Loan};
+use testbed::kafka::{ADMIN, Cluster, ClusterGuard, ENFORCER, Listener};
 use testbed::quota::permissions_of;
-use testbed::wait;
-
-/// Generous: a busy machine is no failure.
-pub(crate) const LIMIT: Duration = Duration::from_secs(90);
+use testbed::wait::{self, LIMIT};
 
 /// Topics of ledgers and audits start so.
 const TOPICS: &str = "quota-enforcer-";
 
 pub(crate) struct World {
-    pub(crate) cluster: Loan,
+    pub(crate) cluster: ClusterGuard,
     pub(crate) place: Place,
     pub(crate) clock: Arc<Skewed>,
 }
@@ -86,7 +83,7 @@ pub(crate) async fn place(cluster: &Cluster, user: &str, settings: Settings, clo
 
 /// A cluster without any ledger of other tests.
 pub(crate) async fn world(name: &str) -> World {
-    let cluster = Cluster::alone().await.unwrap();
+    let cluster = Cluster::exclusive().await.unwrap();
     let clock = Arc::new(Skewed::default());
     let place = place(&cluster, ENFORCER, settings(name), Arc::clone(&clock) as Arc<dyn Clock>).await;
     let topics = place.admin.metadata(kafka_admin::Topics::All).await.unwrap().topics;

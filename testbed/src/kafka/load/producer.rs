@@ -19,8 +19,10 @@ use super::config;
 use super::pace::Pace;
 use super::tally::{Acknowledged, Reading, Tally, Totals};
 
-/// How long a connection waits before it tries again, or looks again whether it is to stop.
+/// How long a connection waits before it tries again.
 const TURN: Duration = Duration::from_millis(10);
+/// How long a connection with nothing to send waits before it looks again at its rate and whether it is to stop.
+const REST: Duration = Duration::from_millis(50);
 /// How long a topic may take to become known to a client.
 const METADATA_LIMIT: Duration = Duration::from_secs(15);
 
@@ -285,9 +287,9 @@ fn send(client: &ThreadedProducer<Fate>, connection: usize, shared: &Shared, par
     while !shared.stopped.load(Ordering::Acquire) {
         let rate = shared.rate();
         let now = Instant::now();
-        let wait = if rate > 0.0 { pace.wait(now) } else { TURN };
+        let wait = if rate > 0.0 { pace.wait(now) } else { REST };
         if !wait.is_zero() {
-            thread::sleep(wait.min(TURN));
+            thread::sleep(wait.min(REST));
             continue;
         }
         let value = value(&options.client_id, connection, sequence, options.record_size);
