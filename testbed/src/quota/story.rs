@@ -30,7 +30,7 @@ const LONGEST_MUTE: Duration = Duration::from_secs(10);
 /// As many connections as it takes to slow the others down, whatever the machine: with one, its own client may be the slower.
 const CONNECTIONS: usize = 4;
 /// Bytes of one of its requests.
-const REQUEST: u32 = 65_536;
+const REQUEST: u32 = 32_768;
 /// The entity that gets the quota.
 const ENTITY: &str = "user=mallory";
 

@@ -3,7 +3,6 @@
 #[cfg(feature = "kafka")]
 mod kafka;
 
-
 use testbed::programs;
 use testbed::shop::Change;
 use testbed::wait::{self, LIMIT};
