@@ -6,7 +6,7 @@
 #
 #   JOBS=2           binaries at the same time
 #   TEST_CLUSTERS=3  Kafka clusters of three brokers in each binary at the same time, where one is not enough
-#   FULL=1           a hundred random kills instead of six, a thousand clients instead of a hundred
+#   FULL=1           a hundred random kills instead of six, a thousand clients instead of two hundred
 #   SEED=…           repeats what was random
 #   ONLY=regex       only binaries whose name (such as "quota-enforcer cluster") matches
 set -euo pipefail
@@ -26,8 +26,8 @@ export ENLIST=$logs/binaries
 "$cargo" test --workspace --locked --quiet --tests \
   --config "target.'cfg(unix)'.runner='$PWD/testbed/enlist.sh'"
 
-# A line for each job: its rank, its name, the folder to run it in, and the binary. The longest come first; what measures comes
-# last and runs alone.
+# A line for each job: its rank, its name, the folder to run it in, and the binary. Those with servers come first, the longest
+# before the others. The story measures latencies: it has no server beside it but its own, only tests that compute.
 list() {
   local package folder binary kind rank
   while IFS=$'\t' read -r package folder binary; do
@@ -38,12 +38,12 @@ list() {
       *" cluster") rank=1 ;;
       "slo-engine it") rank=2 ;;
       *" it") rank=3 ;;
-      *" story") rank=alone ;;
-      *) rank=4 ;;
+      *" story") rank=4 ;;
+      *) rank=5 ;;
     esac
     printf '%s\t%s %s\t%s\t%s\n' "$rank" "$package" "$kind" "$folder" "$binary"
   done <"$ENLIST"
-  printf '4\tdocumentation examples\t%s\tnone\n' "$PWD"
+  printf '5\tdocumentation examples\t%s\tnone\n' "$PWD"
 }
 
 # Runs a job with its output in a log of its own, and says how it ended.
@@ -53,15 +53,15 @@ run() {
   # The harness tells the time of each test only as an unstable feature, which RUSTC_BOOTSTRAP lets it have.
   local command=(env RUSTC_BOOTSTRAP=1 "$binary" -Z unstable-options --report-time)
   case $name in
-    # They talk to servers with deadlines: the processor is theirs first.
+    # They talk to servers with deadlines, so the processor is theirs first.
     *" it" | *" story") ;;
     # As many as there are clusters, so that the time of a test has no waiting for one in it.
     *" cluster")
       export TEST_CLUSTERS=${TEST_CLUSTERS:-3}
       export RUST_TEST_THREADS=$TEST_CLUSTERS
       ;;
-    documentation*) command=(nice "$cargo" test --workspace --locked --doc) ;;
-    *) command=(nice "${command[@]}") ;;
+    documentation*) command=(nice -n 19 "$cargo" test --workspace --locked --doc) ;;
+    *) command=(nice -n 19 "${command[@]}") ;;
   esac
   "$timed" "$name" "${command[@]}" >"$log" 2>&1 || status=$?
   if [ "$status" = 0 ]; then
@@ -84,7 +84,11 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 free=${JOBS:-2}
 while IFS=$'\t' read -r rank name folder binary; do
   [[ $name =~ ${ONLY:-.} ]] || continue
-  if [ "$rank" = alone ]; then wait; elif [ "$free" = 0 ]; then wait -n; else free=$((free - 1)); fi
+  if [ "$rank" = 4 ]; then
+    wait
+    free=${JOBS:-2}
+  fi
+  if [ "$free" = 0 ]; then wait -n; else free=$((free - 1)); fi
   run "$name" "$folder" "$binary" </dev/null &
 done < <(list | sort)
 wait

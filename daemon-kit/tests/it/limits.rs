@@ -12,7 +12,8 @@ use tokio::sync::Semaphore;
 
 use crate::support::{Running, build, get, options, raw, rest, until, within};
 
-const SHORT: Duration = Duration::from_millis(150);
+/// Long enough for a busy machine to send a request in.
+const SHORT: Duration = Duration::from_secs(1);
 
 fn limited(change: impl FnOnce(&mut admin::Limits)) -> admin::Options {
     let mut options = options();

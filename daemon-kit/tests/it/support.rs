@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 /// Far above what is needed; reached only when a test fails.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 #[allow(clippy::disallowed_methods, reason = "a daemon must bear a file that is written in place")]
 pub(crate) fn write(path: impl AsRef<Path>, text: impl AsRef<[u8]>) {

@@ -42,6 +42,11 @@ fn options() -> kafka::Options {
     kafka::Options { quota_windows: 3, properties, ..kafka::Options::default() }
 }
 
+/// Samples are to be whole.
+fn full() -> bool {
+    std::env::var_os("FULL").is_some_and(|full| full == "1")
+}
+
 /// What the tests begin with.
 fn rule() -> Rule {
     Rule {

@@ -92,7 +92,7 @@ impl Server {
 
     /// Answers the next question as the engine's task would.
     async fn play(&mut self, result: Result<Ordered, Denied>) -> (Order, String, String) {
-        match tokio::time::timeout(Duration::from_secs(10), self.orders.recv()).await.unwrap().unwrap() {
+        match tokio::time::timeout(testbed::wait::LIMIT, self.orders.recv()).await.unwrap().unwrap() {
             Asked::Order { order, by, reason, answer } => {
                 answer.send(result).unwrap();
                 (order, by, reason)

@@ -24,7 +24,7 @@ pub(super) const WILD: &str = "mallory";
 /// Bytes a second of a tenant that behaves.
 pub(super) const NORMAL: u32 = 60_000;
 /// Bytes of a record: what a broker does for a request costs more than the bytes in it, and the machine is small.
-const RECORD: usize = 6_000;
+const RECORD: usize = 12_000;
 
 /// What to start.
 #[derive(Clone, Debug)]

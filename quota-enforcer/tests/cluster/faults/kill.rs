@@ -73,8 +73,7 @@ async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
     let seed = std::env::var("SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     println!("to repeat it: SEED={seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let full = std::env::var_os("FULL").is_some_and(|full| full == "1");
-    for kill in 0..if full { KILLS_OF_FULL } else { KILLS } {
+    for kill in 0..if super::full() { KILLS_OF_FULL } else { KILLS } {
         world.stage.wild.set_rate(if kill % 3 == 2 { CALM } else { WILD });
         let moment = LATEST.mul_f64(random.f64());
         println!("kill {kill}: after {moment:?}");

@@ -50,13 +50,17 @@ impl Leader {
 
     /// Waits for a line that begins so, and hands back the rest of it.
     pub(crate) fn until(&self, start: &str) -> String {
-        loop {
-            let line =
-                self.lines.recv_timeout(LIMIT).unwrap_or_else(|_| panic!("the child never says {start}"));
-            if let Some(rest) = line.strip_prefix(start) {
-                return rest.to_owned();
-            }
+        self.lines_until(start).pop().unwrap()[start.len()..].to_owned()
+    }
+
+    /// Waits for a line that begins so, and hands back all lines up to it.
+    pub(crate) fn lines_until(&self, start: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while !lines.last().is_some_and(|line: &String| line.starts_with(start)) {
+            let line = self.lines.recv_timeout(LIMIT);
+            lines.push(line.unwrap_or_else(|_| panic!("the child never says {start}, only {lines:?}")));
         }
+        lines
     }
 
     /// Forgets what it has said so far.

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use daemon_kit::clock::SystemClock;
 use daemon_kit::source::Source;
 use testbed::http::{HttpServer, Reply};
+pub(super) use testbed::wait::LIMIT;
 use testbed::{Prometheus as Server, Target, wait};
 
 use super::super::Prometheus;
 use crate::ports::{Metrics as _, Observed};
 use crate::spec::{self, Settings};
-
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// An exporter: what it answers, or nothing, which is an error of the server.
 pub(super) struct Exporter {
