@@ -183,15 +183,12 @@ impl Cluster {
         self.balance().await
     }
 
-    /// Brings back whatever is down or paused.
+    /// Brings back whatever is down or paused, or left out since it was slow.
     ///
     /// # Errors
     /// As for [`Cluster::restart`].
     pub async fn heal(&self) -> Result<()> {
-        if self.brokers.iter().all(Broker::is_running) {
-            return Ok(());
-        }
-        for broker in &self.brokers {
+        for broker in self.brokers.iter().filter(|broker| !broker.is_running()) {
             match broker.pid() {
                 None => broker.spawn()?,
                 Some(_) => broker.resume()?,
@@ -278,7 +275,8 @@ impl Cluster {
     /// # Errors
     /// When the cluster does not store it, or a broker does not hear of it in time.
     pub async fn grant(&self, grants: &[Grant]) -> Result<()> {
-        users::grant(self.contact()?, grants).await?;
+        let granted = || async { users::grant(self.contact()?, grants).await.map(Some) };
+        wait::until("the cluster to store permissions", LIMIT, granted).await?;
         for broker in self.running() {
             let informed = || async {
                 let known = users::granted(broker.address(Listener::Plaintext), grants).await?;
@@ -290,7 +288,8 @@ impl Cluster {
     }
 
     async fn store_users(&self, new: &[&str]) -> Result<()> {
-        users::create(self.contact()?, new).await?;
+        let created = || async { users::create(self.contact()?, new).await.map(Some) };
+        wait::until("the cluster to store users", LIMIT, created).await?;
         for broker in self.running() {
             let informed = || async {
                 let known = users::known(broker.address(Listener::Plaintext)).await?;
@@ -314,7 +313,10 @@ impl Cluster {
         configs: &[(&str, &str)],
     ) -> Result<()> {
         let brokers = i32::try_from(self.brokers.len())?;
-        topics::create(self.contact()?, brokers, name, partitions, replication, configs).await?;
+        let created = || async {
+            topics::create(self.contact()?, brokers, name, partitions, replication, configs).await.map(Some)
+        };
+        wait::until("the cluster to create a topic", LIMIT, created).await?;
         let count = usize::try_from(partitions)?;
         for broker in self.running() {
             let informed = || async {
@@ -332,7 +334,8 @@ impl Cluster {
     /// # Errors
     /// When the cluster refuses, or a broker does not forget one in time.
     pub async fn delete_topics(&self, names: &[&str]) -> Result<()> {
-        topics::delete(self.contact()?, names).await?;
+        let deleted = || async { topics::delete(self.contact()?, names).await.map(Some) };
+        wait::until("the cluster to delete topics", LIMIT, deleted).await?;
         for broker in self.running() {
             let forgotten = || async {
                 let view = topics::view(broker.address(Listener::Plaintext), None).await?;

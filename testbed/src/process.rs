@@ -13,7 +13,7 @@ pub use child::{Orphaned, Process};
 pub use ports::{free_address, loopback};
 
 use crate::http::Client;
-use crate::wait::{self, LIMIT};
+use crate::wait::{self, Hopeless, LIMIT};
 
 /// How many free ports are tried when another process is faster to take one.
 const PORT_ATTEMPTS: usize = 5;
@@ -65,13 +65,13 @@ impl Server {
             let client = &client;
             async move {
                 if let Some(status) = exited {
-                    bail!("it exited: {status}");
+                    bail!(Hopeless(format!("it exited: {status}")));
                 }
                 Ok(client.is_ok(path).await.then_some(()))
             }
         });
         let outcome = waited.await;
-        outcome.with_context(|| format!("start {}; its log ends with\n{}", self.name, self.log_tail(15)))
+        outcome.with_context(|| format!("start {}; its log ends with\n{}", self.name, self.log_tail(40)))
     }
 
     fn lost_its_port(&self) -> bool {

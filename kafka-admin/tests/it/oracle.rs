@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use kafka_admin::{AlterMode, Alteration, Entity, EntityPart, Filter};
 use testbed::kafka::{Cluster, Listener, quotas_told};
+use testbed::wait;
 
 use crate::support::{enforcer, user};
 
@@ -68,9 +69,14 @@ async fn kafkas_tool_and_this_client_see_the_same_quotas() -> Result<()> {
             .concat();
     cluster.tool(TOOL, &arguments).await?;
     let entity = Entity::user_client(name("or-tool, ☃"), EntityPart::Default);
-    let found = client.describe_client_quotas(&Filter::exactly(&entity)).await?;
-    assert_eq!(found.len(), 1);
-    assert_eq!(found[0].values, BTreeMap::from([("consumer_byte_rate".to_owned(), 2_048.0)]));
+    let filter = Filter::exactly(&entity);
+    let wanted = BTreeMap::from([("consumer_byte_rate".to_owned(), 2_048.0)]);
+    // Brokers hear of it one by one.
+    wait::until("the tool's quota", wait::LIMIT, || async {
+        let found = client.describe_client_quotas(&filter).await?;
+        Ok((found.len() == 1 && found[0].values == wanted).then_some(()))
+    })
+    .await?;
 
     // Removed here, gone there.
     let gone = |entity: &Entity, keys: &[&str]| Alteration {

@@ -48,8 +48,7 @@ async fn an_alteration_under_a_kill_is_done_not_done_or_unknown_and_never_told_w
     const BEFORE: usize = 200;
     const AFTER: usize = 400;
     let cluster = Cluster::exclusive().await?;
-    let client =
-        client(&cluster, Listener::SaslPlaintext, ENFORCER, &[("socket.timeout.ms", "5000")]).await?;
+    let client = enforcer(&cluster).await;
     let victim = writes_to(&client).await?;
     let done = Arc::new(AtomicUsize::new(0));
     let mut writers = JoinSet::new();
@@ -111,10 +110,14 @@ async fn a_paused_broker_ends_in_a_timeout_and_leaves_the_outcome_open() -> Resu
     let alteration = [set(&user("paused"), RATE, 7.0)];
     // A busy machine may need several times until one has all its connections.
     let (client, paused) = wait::until("a client with short limits", LIMIT, || async {
-        let Ok(client) = client(&cluster, Listener::SaslSsl, ENFORCER, &short).await else { return Ok(None) };
-        let Ok(paused) = writes_to(&client).await else { return Ok(None) };
-        let asked = client.alter_client_quotas(&alteration, AlterMode::ValidateOnly).await;
-        Ok(asked[0].result.is_ok().then_some((client, paused)))
+        let client = client(&cluster, Listener::SaslSsl, ENFORCER, &short).await?;
+        for id in 1..=3 {
+            client.api_versions_at(id).await?;
+        }
+        client.alter_client_quotas(&alteration, AlterMode::ValidateOnly).await[0].result.clone()?;
+        // Last: each time it asks, another broker may be named.
+        let paused = writes_to(&client).await?;
+        Ok(Some((client, paused)))
     })
     .await?;
     cluster.broker(paused)?.pause()?;

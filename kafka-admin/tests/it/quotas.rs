@@ -188,7 +188,7 @@ async fn the_last_of_several_changes_to_one_entity_counts() -> Result<()> {
 #[tokio::test]
 async fn more_than_ten_thousand_changes_go_in_several_requests() -> Result<()> {
     let cluster = Cluster::shared().await?;
-    let client = enforcer(&cluster).await;
+    let client = enforcer(&cluster).await.with_timeout(wait::LIMIT);
     let entities: Vec<Entity> = (0..10_050).map(|index| user(&format!("many-{index}"))).collect();
     let alterations: Vec<_> = entities.iter().map(|entity| set(entity, RATE, 1e9)).collect();
     let started = Instant::now();

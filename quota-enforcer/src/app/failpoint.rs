@@ -56,7 +56,7 @@ impl Probe for Probes {
         {
             let sent = rustix::process::kill_process(rustix::process::getpid(), signal);
             // Threads stop one after the other: this one goes no further meanwhile.
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_secs(1));
             tracing::warn!(?sent, "it goes on after a failpoint");
         }
     }

@@ -252,11 +252,22 @@ impl World {
         }
     }
 
-    /// A command of the enforcer that succeeds.
-    fn run(&self, arguments: &[&str]) -> String {
-        let (code, out, err) = self.stage.command(arguments).unwrap();
-        assert_eq!(code, Some(0), "{arguments:?}: {out}{err}\n{}", self.stage.enforcer.log_tail(20));
-        out
+    /// A command of the enforcer that succeeds, as soon as brokers are not too busy to answer it in time. One that was carried
+    /// out although nobody heard of it says so the next time.
+    async fn run(&self, arguments: &[&str]) -> String {
+        const DONE: [&str; 3] = ["already", "not paused", "no quota of ours stands"];
+        let mut tries = 0;
+        let done = until("a command to succeed", || {
+            tries += 1;
+            let first = tries == 1;
+            async move {
+                let (code, out, err) = self.stage.command(arguments)?;
+                let done = code == Some(0) || !first && DONE.iter().any(|done| err.contains(done));
+                anyhow::ensure!(done, "{arguments:?}: {out}{err}\n{}", self.stage.enforcer.log_tail(20));
+                Ok(Some(out))
+            }
+        });
+        done.await.unwrap()
     }
 
     /// Everything is given back by order; what is under way is ordered again.
@@ -273,8 +284,8 @@ impl World {
     }
 
     /// The records of the audit topic are a whole chain.
-    fn proved(&self) {
-        self.run(&["audit", "verify"]);
+    async fn proved(&self) {
+        self.run(&["audit", "verify"]).await;
     }
 
     /// The value of the enforcer's own metric, as Prometheus has it.

@@ -31,8 +31,8 @@ fn config(cluster: &Cluster, enforcer: &Enforcer, prometheus: &str, rules: &str)
     format!(
         "kafka:\n{kafka}  sasl.password.file: {}\n\
          prometheus:\n  url: {prometheus}\n  timeout: 5s\n\
-         evidence: {{scrape_interval: 1s, max_age: 5s}}\n\
-         ledger:\n  topic: quota-enforcer-daemon-ledger\n  audit_topic: quota-enforcer-daemon-audit\n  lease: 6s\n\
+         evidence: {{scrape_interval: 1s, max_age: 30s}}\n\
+         ledger:\n  topic: quota-enforcer-daemon-ledger\n  audit_topic: quota-enforcer-daemon-audit\n  lease: 60s\n\
          admin: {{listen: \"{}\", token_file: {}}}\n\
          tick: 500ms\n\
          rules:\n{rules}",
@@ -52,6 +52,17 @@ fn run(enforcer: &Enforcer, arguments: &[&str]) -> String {
     let (code, out, err) = enforcer.command(arguments).unwrap();
     assert_eq!(code, Some(0), "{arguments:?}\n{out}{err}\n{}", enforcer.log_tail(20));
     out
+}
+
+/// A command that shows all of these, as soon as there is fresh evidence.
+async fn shows(enforcer: &Enforcer, arguments: &[&str], parts: &[&str]) {
+    let shown = wait::until("a command to show what is there", LIMIT, || async {
+        let (code, out, err) = enforcer.command(arguments)?;
+        let missing = parts.iter().find(|part| !out.contains(**part));
+        anyhow::ensure!(code == Some(0) && missing.is_none(), "{missing:?} in {arguments:?}: {out}{err}");
+        Ok(Some(()))
+    });
+    shown.await.unwrap();
 }
 
 /// A command that has to fail, with this in its message.
@@ -123,7 +134,7 @@ async fn a_daemon_observes_answers_and_obeys() {
         (&leads["epoch"], &leads["brokers"], &leads["cluster"]),
         (&1.into(), &3.into(), &world.cluster.id().into())
     );
-    looks(&enforcer);
+    looks(&enforcer).await;
     scraped(&prometheus).await;
     orders(&enforcer).await;
     reloads(&enforcer, &good).await;
@@ -131,7 +142,7 @@ async fn a_daemon_observes_answers_and_obeys() {
 
     enforcer.stop();
     assert!(enforcer.log().contains("draining") && !enforcer.log().contains("stopped"), "{}", enforcer.log());
-    alone(&enforcer);
+    alone(&enforcer).await;
     assert_eq!(quotas.snapshot().await.unwrap(), before, "observing writes nothing");
     drop(producer);
     quotas.alter(&[(slot, None)], false).await.unwrap().remove(0).unwrap();
@@ -139,24 +150,20 @@ async fn a_daemon_observes_answers_and_obeys() {
 }
 
 /// Commands that only look.
-fn looks(enforcer: &Enforcer) {
-    let text = run(enforcer, &["status"]);
-    assert!(text.contains("leader, epoch 1") && text.contains("user=alice"), "{text}");
+async fn looks(enforcer: &Enforcer) {
+    shows(enforcer, &["status"], &["leader, epoch 1", "user=alice"]).await;
     assert_eq!(json(enforcer, &["status"])["role"], "leader");
 
-    let text = run(enforcer, &["plan"]);
-    assert!(text.contains("no quota would change") && text.contains("user=alice"), "{text}");
+    shows(enforcer, &["plan"], &["no quota would change", "user=alice"]).await;
     assert_eq!(json(enforcer, &["plan"])["confirmed"], true);
 
-    let text = run(enforcer, &["explain", "user=alice"]);
-    for part in [
+    let parts = [
         "binds     100.00 MB/s of user=alice",
         "broker 1:",
         "loud (observe, of platform): observed",
         "that is not ours stands there",
-    ] {
-        assert!(text.contains(part), "{part}\n{text}");
-    }
+    ];
+    shows(enforcer, &["explain", "user=alice"], &parts).await;
     let explained = json(enforcer, &["explain", "user=alice,client-id=app"]);
     assert_eq!(explained["keys"][0]["binds"]["value"], 1e8);
     let text = run(enforcer, &["history"]);
@@ -217,7 +224,7 @@ async fn reloads(enforcer: &Enforcer, good: &str) {
     let before = enforcer.status().await.unwrap()["policy"].clone();
     enforcer.configure(&good.replace("enter: 50kB/s", "enter: fast")).unwrap();
     enforcer
-        .configure(&good.replace("lease: 6s", "lease: 7s").replace("enter: 50kB/s", "enter: 60kB/s"))
+        .configure(&good.replace("lease: 60s", "lease: 61s").replace("enter: 50kB/s", "enter: 60kB/s"))
         .unwrap();
     let swapped =
         status(enforcer, "the new rules", |status| status["policy"] != before && observed(status)).await;
@@ -245,12 +252,12 @@ fn proves(enforcer: &Enforcer) {
 }
 
 /// Without a daemon, commands ask the servers themselves and lead for one act.
-fn alone(enforcer: &Enforcer) {
+async fn alone(enforcer: &Enforcer) {
     let (code, out, err) = enforcer.command(&["status"]).unwrap();
     assert!(code == Some(0) && out.contains("no daemon answers"), "{out}{err}");
     let plan = json(enforcer, &["plan"]);
     assert_eq!((&plan["confirmed"], &plan["changes"]), (&false.into(), &Value::Array(Vec::new())));
-    assert!(run(enforcer, &["explain", "user=alice"]).contains("loud (observe, of platform): observed"));
+    shows(enforcer, &["explain", "user=alice"], &["loud (observe, of platform): observed"]).await;
     assert!(run(enforcer, &["pause", "--by", "tester", "--reason", "no daemon"]).starts_with("paused"));
     assert_eq!(json(enforcer, &["status"])["pause"]["reason"], "no daemon");
     assert!(run(enforcer, &["reap", "--by", "cron"]).contains("0 of 0 holds had expired"));

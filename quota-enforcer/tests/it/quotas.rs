@@ -109,7 +109,7 @@ async fn the_cluster_tells_its_brokers_and_their_windows() {
         let told = quotas.cluster().await?;
         let brokers: Vec<_> = told.brokers.keys().copied().collect();
         // Until the controller has noticed, the third is a doubt.
-        assert_eq!(told.doubts.is_empty(), brokers == [1, 2], "{told:?}");
+        assert!(!told.doubts.is_empty() || !brokers.contains(&3), "{told:?}");
         anyhow::Ok((brokers == [1, 2]).then_some(()))
     };
     wait::until("the broker to be left out", LIMIT, noticed).await.unwrap();

@@ -12,6 +12,7 @@ use super::ports::Ports;
 use super::{Options, java};
 use crate::process::{Orphaned, Process, loopback};
 use crate::programs;
+use crate::wait::Hopeless;
 
 /// A combined broker and controller, running or not. Its ports and data stay while it is down.
 #[derive(Debug)]
@@ -148,7 +149,7 @@ impl Broker {
     /// With its exit status.
     pub(crate) fn check(&self) -> Result<()> {
         match self.state().process.as_mut().and_then(Process::exited) {
-            Some(status) => bail!("broker {} exited: {status}", self.id),
+            Some(status) => bail!(Hopeless(format!("broker {} exited: {status}", self.id))),
             None => Ok(()),
         }
     }

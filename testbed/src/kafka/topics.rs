@@ -104,7 +104,7 @@ pub(crate) async fn create(
         .with_replication_factor(-1)
         .with_assignments(assignments.collect())
         .with_configs(configs.collect());
-    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+    let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(60_000);
     let answer: CreateTopicsResponse = call(broker, ApiKey::CreateTopics, 7, &request).await?;
     let result = answer.topics.first().context("no answer about the topic")?;
     if result.error_code == EXISTS {
@@ -119,7 +119,7 @@ pub(crate) async fn create(
 /// When the broker refuses.
 pub(crate) async fn delete(broker: SocketAddr, names: &[&str]) -> Result<()> {
     let topics = names.iter().map(|name| DeleteTopicState::default().with_name(Some(topic_name(name))));
-    let request = DeleteTopicsRequest::default().with_topics(topics.collect()).with_timeout_ms(10_000);
+    let request = DeleteTopicsRequest::default().with_topics(topics.collect()).with_timeout_ms(60_000);
     let answer: DeleteTopicsResponse = call(broker, ApiKey::DeleteTopics, 6, &request).await?;
     for result in answer.responses.iter().filter(|result| result.error_code != UNKNOWN) {
         check("delete a topic", result.error_code, result.error_message.as_ref())?;
@@ -135,7 +135,7 @@ pub(crate) async fn elect_preferred(broker: SocketAddr) -> Result<()> {
     let request = ElectLeadersRequest::default()
         .with_election_type(0)
         .with_topic_partitions(None)
-        .with_timeout_ms(10_000);
+        .with_timeout_ms(60_000);
     let answer: ElectLeadersResponse = call(broker, ApiKey::ElectLeaders, 2, &request).await?;
     if answer.error_code == NOT_NEEDED {
         return Ok(());

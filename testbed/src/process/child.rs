@@ -223,6 +223,6 @@ mod tests {
         let before = server.log().len();
         // The kernel's signal may come a little after the thread's end.
         let ticks = || async { Ok((server.log().len() > before + 20 * "tick\n".len()).then_some(())) };
-        wait::until("twenty more ticks", Duration::from_secs(10), ticks).await.unwrap();
+        wait::until("twenty more ticks", wait::LIMIT, ticks).await.unwrap();
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::http::Client;
 use crate::process::{Orphaned, Process, free_address};
-use crate::wait::{self, LIMIT};
+use crate::wait::{self, Hopeless, LIMIT};
 use crate::{files, programs};
 
 /// Names the stage at which the process kills itself.
@@ -109,7 +109,7 @@ impl Enforcer {
             let exited = process.exited();
             async move {
                 if let Some(status) = exited {
-                    bail!("it exited: {status}");
+                    bail!(Hopeless(format!("it exited: {status}")));
                 }
                 Ok(api.is_ok("/ready").await.then_some(()))
             }

@@ -125,10 +125,11 @@ async fn describe(place: &Place, admin: &Admin, wanted: &Wanted) -> Result<Found
         .map_err(Fault::kafka(format!("describe the settings of topic {name}")))?;
     let mut configs = BTreeMap::new();
     for result in results {
-        let resource = result.map_err(|code| {
-            Fault::Topics(vec![format!(
+        let resource = result.map_err(|code| match code {
+            RDKafkaErrorCode::UnknownTopicOrPartition => unknown(),
+            code => Fault::Topics(vec![format!(
                 "the settings of topic {name} cannot be checked ({code}): allow DescribeConfigs on it"
-            )])
+            )]),
         })?;
         configs.extend(resource.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?))));
     }

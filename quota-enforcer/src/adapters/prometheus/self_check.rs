@@ -37,10 +37,12 @@ impl Prometheus {
             Ok(series) => series.first().and_then(Series::last),
             Err(why) => return vec![format!("Prometheus cannot be asked: {why}")],
         };
-        let here = before + (self.clock.now_ms() - before) / 2;
+        // Its answer is of some moment between the question and now.
+        let doubt = (self.clock.now_ms() - before) / 2;
+        let here = before + doubt;
         #[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970")]
         let apart = server.map_or(0, |server| here - server as i64);
-        if apart.abs() > CLOCKS_MS {
+        if apart.abs() > CLOCKS_MS + doubt {
             let way = if apart > 0 { "behind" } else { "ahead of" };
             messages.push(format!(
                 "the clock of Prometheus is {:.1} s {way} this one: the ages of samples are wrong by that",

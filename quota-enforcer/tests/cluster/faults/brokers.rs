@@ -43,7 +43,7 @@ async fn the_controller_hangs_in_the_middle_of_a_write_and_dies() {
     world.cluster.restart(controller).await.unwrap();
     world.held().await;
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,13 +57,15 @@ async fn a_broker_that_dies_and_comes_back_with_empty_counters_frees_nobody() {
     victim.kill();
     world.until("one broker less", |status| status.brokers == 2).await;
     let live = world.agreed().await;
-    assert_eq!(live, ours(std::slice::from_ref(&held)), "held as before");
+    // Its load has moved to the others, where a tighter bound may be right.
+    let before = ours(std::slice::from_ref(&held));
+    assert!(live.keys().eq(before.keys()) && live.values().le(before.values()), "{live:?} after {before:?}");
     let counted = || async {
         let query = "count(kafka_server_quota_byte_rate{resource=\"Produce\", user=\"mallory\"})";
         Ok(world.stage.prometheus.value(query).await?.filter(|count| *count == 2.0).map(drop))
     };
     until("its series to be gone", counted).await.unwrap();
-    assert_eq!(throttle(&world.status().await.unwrap()).unwrap().phase, Phase::Holding);
+    world.hold("the hold to stand", |hold| hold.phase == Phase::Holding).await;
 
     // Its sensors begin at nothing.
     world.cluster.restart(victim.id()).await.unwrap();
@@ -74,5 +76,5 @@ async fn a_broker_that_dies_and_comes_back_with_empty_counters_frees_nobody() {
     assert!(hold.ours.is_some() && hold.ours <= held.ours, "{hold:?}");
     world.agreed().await;
     world.released().await;
-    world.proved();
+    world.proved().await;
 }

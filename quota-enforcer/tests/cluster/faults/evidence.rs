@@ -39,8 +39,8 @@ async fn with_prometheus_stale_or_down_what_is_held_stays_and_nothing_else_begin
     world.stage.wild.set_rate(CALM);
     nothing_moves(&world, &live, 8).await;
     // People are heard all the same, though each tick waits for Prometheus.
-    world.run(&["pause", "--by", "tester", "--reason", "a test"]);
-    world.run(&["resume", "--by", "tester"]);
+    world.run(&["pause", "--by", "tester", "--reason", "a test"]).await;
+    world.run(&["resume", "--by", "tester"]).await;
     world.stage.prometheus.server().signal(Signal::CONT).unwrap();
     world.released().await;
 
@@ -55,7 +55,7 @@ async fn with_prometheus_stale_or_down_what_is_held_stays_and_nothing_else_begin
     // And nobody is caught whom nobody sees.
     world.stage.wild.set_rate(WILD);
     nothing_moves(&world, &Quotas::new(), 6).await;
-    world.proved();
+    world.proved().await;
 }
 
 #[allow(clippy::disallowed_methods, reason = "Prometheus reads it when it is told to")]
@@ -86,7 +86,7 @@ async fn without_the_exporter_of_one_broker_there_is_no_evidence() {
     world.stage.prometheus.reload().await.unwrap();
     world.throttled().await;
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 /// Some ticks later it is held as before, or tighter where its load has moved, and what stands is in the ledger.
@@ -126,7 +126,7 @@ async fn humans_who_move_series_to_other_labels_free_nobody_and_keep_their_quota
     world.human_sets(&Entity::user(EntityPart::Default), PRODUCE, Some(1e12)).await;
     world.hold("to bite again", |hold| hold.verified.is_some() && hold.ineffective.is_none()).await;
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

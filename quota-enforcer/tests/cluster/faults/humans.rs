@@ -19,7 +19,7 @@ async fn taken_over(world: &mut World, value: Option<f64>, when: &str) {
     let seen = world.status().await.unwrap().at;
     world.until("some ticks", |status| status.at.since(seen).as_secs() >= 4).await;
     assert_eq!(world.look().await, Quotas::new());
-    world.run(&["release", "user=mallory", "--by", "tester", "--reason", "seen"]);
+    world.run(&["release", "user=mallory", "--by", "tester", "--reason", "seen"]).await;
     world.until("to be forgotten", |status| throttle(status).is_none()).await;
     assert_eq!(world.look().await, Quotas::new(), "what the human wrote stands after the release");
 }
@@ -57,7 +57,7 @@ async fn a_human_is_never_overwritten_in_any_phase() {
     again(&mut world, &long).await;
     world.throttled().await;
     taken_over(&mut world, None, "throttled").await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -75,5 +75,5 @@ async fn a_value_written_between_intent_and_write_of_a_release_stays() {
     world.hold("to be known as a human's", |hold| hold.phase == Phase::Lost).await;
     assert_eq!(world.look().await, Quotas::new());
     world.until_metric("quota_enforcer_taken_over", 1.0).await;
-    world.proved();
+    world.proved().await;
 }

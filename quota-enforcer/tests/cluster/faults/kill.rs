@@ -60,7 +60,7 @@ async fn killed_at_every_failpoint_the_next_one_settles_what_is_left() {
     // What was done last was done for good.
     assert_eq!(world.look().await.len(), 1, "the throttle of the last one stands");
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,7 +84,7 @@ async fn killed_at_random_moments_nothing_is_left_and_nothing_is_lost() {
         next_one_settles(&mut world).await;
     }
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +100,7 @@ async fn what_expired_is_reaped_when_no_daemon_runs() {
         Ok((code == Some(0) && world.look().await.is_empty()).then_some(()))
     });
     reaped.await.unwrap();
-    world.proved();
-    let (_, out, _) = world.stage.command(&["status"]).unwrap();
-    assert!(out.contains("held: 0"), "{out}");
+    world.proved().await;
+    let status = world.run(&["status"]).await;
+    assert!(status.contains("held: 0"), "{status}");
 }

@@ -29,7 +29,7 @@ fn reader(world: &World) -> Consumer {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_consumes_too_much_is_throttled_and_released_and_request_time_is_flagged() {
     let consume =
-        Rule { measure: "consume", enter: 4_000_000, limit: 2_400_000, burst: (1, FETCH), ..rule() };
+        Rule { measure: "consume", enter: 1_500_000, limit: 1_000_000, burst: (1, FETCH), ..rule() };
     let mut world = World::new(consume).await;
     // So that users are measured by what they read, and by the time that they take.
     world.human_sets(&Entity::user(EntityPart::Default), CONSUME, Some(1e12)).await;
@@ -73,5 +73,5 @@ async fn who_consumes_too_much_is_throttled_and_released_and_request_time_is_fla
     world.until("the reader to be flagged for the time that it takes", flagged).await;
     assert_eq!(world.look().await, Quotas::new(), "a flag is all");
     drop(consumer);
-    world.proved();
+    world.proved().await;
 }

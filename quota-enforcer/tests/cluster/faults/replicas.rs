@@ -16,7 +16,8 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
     let first = world.throttled().await;
     let of_standby =
         || async { Ok::<Status, anyhow::Error>(serde_json::from_value(standby.status().await?)?) };
-    assert_eq!(of_standby().await.unwrap().role, Role::Standby);
+    let stands_by = || async { Ok((of_standby().await?.role == Role::Standby).then_some(())) };
+    until("the second to stand by", stands_by).await.unwrap();
 
     // In the middle of cutting.
     world.stage.enforcer.pause().unwrap();
@@ -55,7 +56,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
     world.until("some ticks of the old one", |status| status.at.since(later).as_secs() >= 5).await;
     until("what stands to be the new leader's", of_the_new_leader).await.unwrap();
     // No record of the old epoch follows one of the new.
-    let export = world.run(&["audit", "export"]);
+    let export = world.run(&["audit", "export"]).await;
     let epochs: Vec<u64> = export
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["epoch"].as_u64().unwrap())
@@ -66,7 +67,7 @@ async fn a_leader_that_was_paused_past_its_lease_writes_nothing_when_it_wakes() 
     standby.stop();
     world.until("the old one to lead again", |status| status.role == Role::Leader).await;
     world.released().await;
-    world.proved();
+    world.proved().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

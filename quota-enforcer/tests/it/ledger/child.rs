@@ -17,6 +17,9 @@ use super::world::{World, entry, lead, settings};
 const CONFIG: &str = "LEDGER_CHILD_CONFIG";
 const NAME: &str = "LEDGER_CHILD_NAME";
 
+/// The lease that a child takes.
+pub(crate) const LEASE_OF_CHILD: Duration = Duration::from_secs(5);
+
 /// A child process. Dropping it kills it.
 pub(crate) struct Leader {
     child: Child,
@@ -95,6 +98,11 @@ async fn leads() {
     let admin = kafka_admin::Client::connect(config.clone()).await.unwrap();
     let mut settings = settings(&name);
     settings.instance = "child".to_owned();
+    // Its end is waited for.
+    settings.ledger.lease = LEASE_OF_CHILD;
+    settings.timeout = Duration::from_secs(5);
+    settings.request_timeout = Duration::from_secs(1);
+    settings.session = Duration::from_secs(8);
     let place = Place { config, admin, settings, clock: Arc::new(SystemClock::new()) };
     let mut election = Election::join(place).await.unwrap();
     say("joined");

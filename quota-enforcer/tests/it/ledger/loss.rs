@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quota_enforcer::adapters::ledger::{Election, End, Fault, IDENTITY, Store, ensure_topics};
+use quota_enforcer::adapters::ledger::{Election, End, Fault, IDENTITY, Store};
 use quota_enforcer::commands::audit;
 use quota_enforcer::ports::{LedgerFault, LedgerStore as _};
 use rdkafka::admin::AdminOptions;
@@ -10,7 +10,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use testbed::kafka::ENFORCER;
 use testbed::wait::{self, LIMIT};
 
-use super::world::{World, entry, lead, place, world};
+use super::world::{World, ensure, entry, lead, lead_once, place, world};
 
 /// Commits until it is refused for good.
 async fn until_lost(store: &Store) -> String {
@@ -57,7 +57,7 @@ async fn a_ledger_that_is_created_anew_while_it_is_led_is_another() {
         leadership.store.commit(&[], &[entry(why)]).await.unwrap();
     }
     world.cluster.delete_topics(&[&world.place.settings.ledger.topic]).await.unwrap();
-    ensure_topics(&world.place).await.unwrap();
+    ensure(&world.place).await;
     assert!(matches!(leadership.store.verify().await, Err(LedgerFault::Lost(_))));
     assert!(matches!(leadership.store.commit(&[], &[]).await, Err(LedgerFault::Lost(_))));
     election.leave().await;
@@ -69,7 +69,7 @@ async fn who_led_knows_when_both_topics_are_created_anew() {
     let (mut election, leadership) = world.lead().await;
     leadership.store.commit(&[], &[entry("one")]).await.unwrap();
     world.delete_both().await;
-    ensure_topics(&world.place).await.unwrap();
+    ensure(&world.place).await;
     assert!(matches!(leadership.store.verify().await, Err(LedgerFault::Lost(_))));
     let fault = lead(&mut election).await.err().expect("it is refused");
     assert!(matches!(&fault, Fault::Lost(text) if text.contains("led it in epoch 1")), "{fault}");
@@ -90,12 +90,12 @@ async fn who_led_does_not_wait_for_topics_that_are_gone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_topic_that_the_brokers_do_not_know_yet_is_waited_for() {
     let world = world("late").await;
-    ensure_topics(&world.place).await.unwrap();
+    ensure(&world.place).await;
     world.cluster.delete_topics(&[&world.place.settings.ledger.audit_topic]).await.unwrap();
     let mut election = Election::join(world.place.clone()).await.unwrap();
-    let fault = lead(&mut election).await.err().expect("one is missing");
+    let fault = lead_once(&mut election).await.err().expect("one is missing");
     assert!(matches!(fault, Fault::Late(_)) && !fault.needs_a_human(), "{fault}");
-    ensure_topics(&world.place).await.unwrap();
+    ensure(&world.place).await;
     lead(&mut election).await.unwrap();
     election.leave().await;
 }

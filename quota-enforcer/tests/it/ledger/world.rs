@@ -52,7 +52,7 @@ impl Clock for Skewed {
     }
 }
 
-/// Short times, so that what is waited for comes soon.
+/// Times that a busy machine keeps.
 pub(crate) fn settings(name: &str) -> Settings {
     let ledger = Ledger {
         topic: format!("{TOPICS}{name}-ledger"),
@@ -60,13 +60,13 @@ pub(crate) fn settings(name: &str) -> Settings {
         replication: 3,
         min_insync_replicas: 2,
         audit_retention: Duration::from_secs(86_400),
-        lease: Duration::from_secs(3),
+        lease: Duration::from_secs(15),
     };
     Settings {
         ledger,
-        timeout: Duration::from_secs(3),
-        request_timeout: Duration::from_secs(1),
-        session: Duration::from_secs(6),
+        timeout: Duration::from_secs(10),
+        request_timeout: Duration::from_secs(3),
+        session: Duration::from_secs(15),
         instance: "here".to_owned(),
         api: None,
     }
@@ -143,7 +143,7 @@ impl World {
     }
 
     pub(crate) async fn join(&self) -> Election {
-        ensure_topics(&self.place).await.unwrap();
+        ensure(&self.place).await;
         Election::join(self.place.clone()).await.unwrap()
     }
 
@@ -163,7 +163,26 @@ impl World {
     }
 }
 
+/// Makes the topics. That brokers do not know them yet passes.
+pub(crate) async fn ensure(place: &Place) {
+    while let Err(fault) = ensure_topics(place).await {
+        assert!(!fault.needs_a_human(), "{fault}");
+        println!("tried again: {fault}");
+    }
+}
+
+/// Leads, after whatever passes by itself, as a daemon does.
 pub(crate) async fn lead(election: &mut Election) -> Result<Leadership, Fault> {
+    loop {
+        match lead_once(election).await {
+            Err(fault) if !fault.needs_a_human() => println!("tried again: {fault}"),
+            settled => return settled,
+        }
+    }
+}
+
+/// Leads, or says why not at this try.
+pub(crate) async fn lead_once(election: &mut Election) -> Result<Leadership, Fault> {
     tokio::time::timeout(LIMIT, election.lead()).await.expect("leads in time")
 }
 

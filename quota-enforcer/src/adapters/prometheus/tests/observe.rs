@@ -45,7 +45,7 @@ async fn rates_ages_and_coverage_come_in_one_reading() {
     let alice = Entity::user("alice");
 
     let observed = observe_until("three brokers", &adapter, &settings, |observed| {
-        rates(observed).len() == 3 && observed.usage[&KEY].scraped.len() == 3
+        rates(observed).len() == 3 && known(observed, &settings, &alice, 3) == Ok(400.0)
     })
     .await;
     assert_eq!(observed.faults, Vec::<String>::new());
@@ -53,7 +53,6 @@ async fn rates_ages_and_coverage_come_in_one_reading() {
     let expected: BTreeMap<_, _> =
         expected.into_iter().map(|((broker, client), rate)| ((broker, client.to_owned()), rate)).collect();
     assert_eq!(rates(&observed), expected);
-    assert_eq!(known(&observed, &settings, &alice, 3), Ok(400.0));
 
     // The peak outlives the rate; the age is that of the scrape.
     two.show(Some(&page(&[&produce(r#"user="alice""#, 50.0)])));
@@ -67,11 +66,11 @@ async fn rates_ages_and_coverage_come_in_one_reading() {
 
     // NaN is handed on, and is unknown to the core.
     one.show(Some(&page(&[&produce(r#"user="alice""#, f64::NAN)])));
-    let observed = observe_until("NaN", &adapter, &settings, |observed| {
+    observe_until("NaN", &adapter, &settings, |observed| {
         rates(observed).get(&(1, "alice/-".to_owned())).is_some_and(|rate| rate.is_nan())
+            && known(observed, &settings, &alice, 3) == Err(Unknown::NotANumber { broker: 1 })
     })
     .await;
-    assert_eq!(known(&observed, &settings, &alice, 3), Err(Unknown::NotANumber { broker: 1 }));
 
     // A series that vanished grows old while its broker is scraped on.
     one.show(Some(&page(&[&produce(r#"user="alice""#, 20.0)])));
