@@ -16,7 +16,7 @@ use crate::kafka::{ADMIN, Cluster, Listener, quotas_told};
 use crate::{Notification, wait};
 
 /// No part of the story takes longer unless something is wrong.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(400);
 /// How often the screen gets a line.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often is looked whether something has come to pass.
@@ -24,15 +24,16 @@ const GLANCE: Duration = Duration::from_millis(200);
 /// What the runaway wants, bytes a second: more than a machine gives.
 const FLOOD: u32 = 400_000_000;
 /// What counts as too much, over all brokers, bytes a second.
-const ENTER: u32 = 6_000_000;
+const ENTER: u32 = 12_000_000;
 /// What the runaway then gets.
-const LIMIT: u32 = 3_000_000;
+const LIMIT: u32 = 10_000_000;
 /// The longest time for which a quota may mute one of its connections.
 const LONGEST_MUTE: Duration = Duration::from_secs(10);
-/// As many connections as it takes to slow the others down, whatever the machine: with one, its own client may be the slower.
-const CONNECTIONS: usize = 4;
+/// A broker works at one request of each connection at a time, so the others wait for as many of its requests as it has
+/// connections. With one connection its own client may be the slower.
+const CONNECTIONS: usize = 20;
 /// Bytes of one of its requests.
-const REQUEST: u32 = 32_768;
+const REQUEST: u32 = 262_144;
 /// The entity that gets the quota.
 const ENTITY: &str = "user=mallory";
 
