@@ -26,6 +26,8 @@ export ENLIST=$logs/binaries
 "$cargo" test --workspace --locked --quiet --tests \
   --config "target.'cfg(unix)'.runner='$PWD/testbed/enlist.sh'"
 
+[ -s "$ENLIST" ] || { echo "cargo named no test binary, so nothing was tested"; exit 1; }
+
 # A line for each job: its rank, its name, the folder to run it in, and the binary. Those with servers come first, the longest
 # before the others. The story measures latencies: it has no server beside it but its own, only tests that compute.
 list() {

@@ -43,7 +43,10 @@ where
         };
         if Instant::now() >= deadline {
             let vain = format!("waited {} s in vain for {what}", limit.as_secs());
-            return Err(last.map_or_else(|| anyhow!(vain.clone()), |error| error.context(vain.clone())));
+            return Err(match last {
+                None => anyhow!(vain),
+                Some(error) => error.context(vain),
+            });
         }
         tokio::time::sleep(POLL).await;
     }

@@ -81,7 +81,7 @@ impl Cluster {
     }
 }
 
-/// Waits for a cluster that `take` accepts: it gets the usage as it is and returns what it becomes.
+/// Waits for a cluster that `take` accepts. `take` gets the current usage and returns the new one.
 async fn lend(options: &Options, take: impl Fn(Usage) -> Option<Usage>) -> Result<ClusterGuard> {
     let limit = match std::env::var(CLUSTERS) {
         Ok(text) => text.parse().with_context(|| format!("{CLUSTERS}={text} is not a number"))?,

@@ -60,7 +60,7 @@ pub struct Report {
     pub bounds: Vec<f64>,
     /// Longest time in which a connection of the runaway that waited for an acknowledgement got none while it was held.
     pub longest_pause: Duration,
-    /// Longest time for which a broker said that it mutes a connection of the runaway.
+    /// Longest throttle time that a broker told the runaway.
     pub longest_throttle: Duration,
     /// 99th percentile of the other tenants' latency: before, during the flood, while it is held.
     pub latency: [Option<Duration>; 3],
